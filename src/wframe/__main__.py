@@ -1,0 +1,52 @@
+"""The command line: `python -m wframe COMMAND ...`.
+
+Each command is one module with `add_arguments(parser)` and `main(args)`. Only the chosen one is imported,
+so that `--help` is quick and each rule depends on just the code that it runs.
+"""
+
+import argparse
+import importlib
+import sys
+
+from wframe.errors import UserError
+
+COMMANDS = {
+    "fetch": ("wframe.data.fetch", "fetch a dataset or weights file of the registry"),
+    "data": ("wframe.data.status", "which inputs are here, missing or corrupt, and what to do"),
+    "prepare": ("wframe.data.prepare", "pictures to one uint8 array per dataset and class, with a manifest"),
+    "bank": ("wframe.model.make_bank", "train the builtin bank, or convert VGG-16 weights into a bank"),
+    "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine pictures (Algorithm 1)"),
+    "gather": ("wframe.engine.gather", "join the shards of a run"),
+    "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
+    "tables": ("wframe.paper.tables", "compute the tables, with paired differences and intervals"),
+    "report": ("wframe.report.page", "write the page that shows everything"),
+    "config": ("wframe.config", "check an edition, or print its schema or its full form"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; print a `UserError` without a traceback.
+
+    Returns:
+        0 when all is well, 2 for what the user can mend, 130 when interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="wframe", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    argv = sys.argv[1:] if argv is None else argv
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if argv and argv[0] == name:
+            importlib.import_module(module).add_arguments(command)
+    args = parser.parse_args(argv)
+    try:
+        return importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
+    except UserError as error:
+        print(f"wframe {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"wframe {args.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

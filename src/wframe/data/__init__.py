@@ -1,0 +1,1 @@
+"""Inputs: where they come from, how they are fetched, and how they become arrays."""

@@ -1,0 +1,1 @@
+"""Training thousands of groups: batches, checkpoints, progress, records."""
