@@ -1,0 +1,55 @@
+"""The readings: what the paper leaves open about σ, the step and the scale of the pixels.
+
+Line 8 of Algorithm 1 moves x by δ²/2·(∇ₓΦ − x/σ²) + δΣ, Σ ~ N(0, σ²I). Taken at its word this multiplies x by
+1 − δ²/2σ² = −199 for the paper's δ = 0.2 and σ = 0.01. Every reading is one linear recursion
+
+    x ← a·x + b·∇ₓΦ + c·ξ,   ξ ~ N(0, I)
+
+so a reading is three numbers and a pixel scale.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """The coefficients of one Langevin step, x ← a·x + b·∇ₓΦ + c·ξ."""
+
+    a: float
+    b: float
+    c: float
+
+    def stationary_std(self) -> float | None:
+        """Return the standard deviation that the recursion settles to where ∇ₓΦ = 0; None if it never settles."""
+        return None if abs(self.a) >= 1 else self.c / (1 - self.a**2) ** 0.5
+
+
+class Reading(NamedTuple):
+    """One way to fill what the paper leaves open."""
+
+    step: Callable[[float, float], Step]  # (δ, σ) to coefficients
+    unit: float  # grey levels in one unit of x: x = (pixel − mean) / unit
+    remark: str
+
+
+UNIT = 127.5
+
+READINGS: dict[str, Reading] = {
+    "literal": Reading(
+        lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ), UNIT, "line 8 at its word; diverges at once"
+    ),
+    "preconditioned": Reading(
+        lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ),
+        UNIT,
+        "exact Langevin dynamics for exp(Φ)·N(0, σ²) with the step δσ",
+    ),
+    "lineage": Reading(
+        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ), 1.0, "grey levels, σ = 1: as earlier public FRAME code does"
+    ),
+    "tempered": Reading(
+        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ), UNIT, "learns with the paper's own constants"
+    ),
+    "tempered-no-prior": Reading(
+        lambda δ, σ: Step(1.0, δ**2 / 2, δ * σ), UNIT, "tempered, with q left out as in Remark 1"
+    ),
+}
