@@ -11,40 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from wframe.errors import UserError
+from wframe.learning import Learning, Model, explain
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="used in file names")]
 Method = Literal["frame", "wframe"]
-
-
-class Model(BaseModel):
-    """A part of the configuration: immutable, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Learning(Model):
-    """The constants of Algorithm 1, with the paper's values as defaults, and the readings of what it leaves open."""
-
-    reading: Literal["literal", "preconditioned", "lineage", "tempered", "tempered-no-prior"] = Field(
-        "tempered", description="how σ and the step enter the Langevin update, and the scale of the pixels"
-    )
-    T: int = Field(100, ge=1, description="learning iterations")
-    L: int = Field(50, ge=1, description="Langevin steps in each learning iteration")
-    M: int = Field(9, ge=1, description="images in a group, observed (N) and synthesised (M) alike")
-    sigma: float = Field(0.01, gt=0, description="σ, the standard deviation of the reference Gaussian q")
-    beta: float = Field(60.0, ge=0, description="β, the weight of the Wasserstein penalty; FRAME has 0")
-    delta: float = Field(0.15, gt=0, lt=2, description="δ, the Langevin step")
-    lambda_: float = Field(2e-3, gt=0, alias="lambda", description="λ, the learning rate of θ")
-    theta: Literal["position", "filter"] = Field(
-        "position", description="one weight per filter and position, or one per filter"
-    )
-    penalty: Literal["mean", "sum"] = Field(
-        "mean", description="|∇ₓΦ|² as the mean or the sum over an image's pixels and channels"
-    )
-    clip: float | None = Field(None, gt=0, description="weight clipping: |θ| ≤ clip after each iteration")
 
 
 class LearningChange(Model):
@@ -157,9 +130,7 @@ class Edition(Model):
             for dataset in study.datasets:
                 if dataset not in self.datasets:
                     known = ", ".join(self.datasets)
-                    raise ValueError(
-                        f"studies.{name}.datasets: there is no dataset {dataset!r} (known: {known})"
-                    )
+                    raise ValueError(f"studies.{name}.datasets: there is no dataset {dataset!r} (known: {known})")
         return self
 
     def constants(self, study: str, dataset: str, setting: str, method: Method) -> Learning:
@@ -187,25 +158,7 @@ def check(values: Any, where: str = "config") -> Edition:
     try:
         return Edition.model_validate(values)
     except ValidationError as error:
-        raise UserError(_explain(error, where)) from None
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    """One line a problem: the key's path, the value, what is allowed."""
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = "unknown key"
-        value = "" if problem["type"] in ("missing", "extra_forbidden") else f" = {_short(problem['input'])}"
-        lines.append(f"  {key}{value if problem['loc'] else ''}: {message}")
-    return f"{where} has {len(lines)} problem{'s' * (len(lines) > 1)}:\n" + "\n".join(lines)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+        raise UserError(explain(error, where)) from None
 
 
 def load(path: Path | str) -> Edition:
@@ -225,7 +178,10 @@ def load(path: Path | str) -> Edition:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of an edition."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Edition.model_json_schema(by_alias=True)}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Edition.model_json_schema(by_alias=True),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

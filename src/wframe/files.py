@@ -26,7 +26,7 @@ def written(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise _explain(error, path) from error
     finally:

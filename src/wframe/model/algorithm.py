@@ -113,7 +113,8 @@ def iterate(bank: Bank, c: Constants, keys: Tensor, observed: Observed, state: S
     if c.clip is not None:
         θ_next = θ_next.clamp(-c.clip, c.clip)
 
-    reached = State(t + 1, x, θ_next, r, state.diverged)
+    # contiguous: a resumed run must sum in the same order
+    reached = State(t + 1, x.contiguous(), θ_next.contiguous(), r, state.diverged)
     after = _hold_diverged(state, reached)
     return after, _measure(c, observed, θ, G, after)
 
@@ -137,12 +138,12 @@ def _measure(c: Constants, observed: Observed, θ: Tensor, g: Tensor, state: Sta
     """Measure the chains that were sampled with θ; a diverged group's measures are NaN."""
     gone = state.diverged >= 0
     F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
-    values = (
+    values = [
         response_distance(F_syn, observed.F),
         energy(θ, state.r.F).mean(1),
         (θ * observed.F).sum((1, 2, 3)),
         g.abs().mean((1, 2, 3, 4)),
         state.x.std((1, 2, 3, 4)) * c.unit,
         nearest_distance(state.x, observed.y).mean(1) * c.unit,
-    )
-    return Record(*(torch.where(gone, torch.nan, value) for value in values), state.diverged)
+    ]
+    return Record._make([*(torch.where(gone, torch.nan, value) for value in values), state.diverged])

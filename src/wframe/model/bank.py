@@ -102,7 +102,9 @@ def load_bank(path: Path | str) -> Bank:
             f"{path}: not a whole bank file ({error}). Fetch or make it again with `wframe bank`."
         ) from error
     if "wframe" not in metadata:
-        raise UserError(f"{path}: no `wframe` metadata, so its channel order and mean aren't known; use `wframe bank`")
+        raise UserError(
+            f"{path}: no `wframe` metadata, so its channel order and mean aren't known; use `wframe bank`"
+        )
     about = json.loads(metadata["wframe"])
     check_weights(tensors, about.get("channels"), str(path))
     if about["channels"] != "RGB":

@@ -106,6 +106,4 @@ def _through(d: Tensor, opened: Tensor) -> Tensor:
 
 def _unpool(d: Tensor, argmax: Tensor, like: Tensor) -> Tensor:
     """Put each value where the max pool had taken it from; zeros elsewhere."""
-    return torch.ops.aten.max_pool2d_with_indices_backward(
-        d, like, [2, 2], [2, 2], [0, 0], [1, 1], False, argmax
-    )
+    return torch.ops.aten.max_pool2d_with_indices_backward(d, like, [2, 2], [2, 2], [0, 0], [1, 1], False, argmax)

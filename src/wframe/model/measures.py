@@ -19,7 +19,9 @@ def nearest_distance(x: Tensor, y: Tensor) -> Tensor:
     A value near the noise of the sampler says that the group has reproduced its training images.
     """
     x, y = x.flatten(2), y.flatten(2)
-    squared = x.square().mean(2)[:, :, None] + y.square().mean(2)[:, None, :] - 2 * torch.bmm(
-        x, y.transpose(1, 2)
-    ) / x.shape[2]
+    squared = (
+        x.square().mean(2)[:, :, None]
+        + y.square().mean(2)[:, None, :]
+        - 2 * torch.bmm(x, y.transpose(1, 2)) / x.shape[2]
+    )
     return squared.clamp_min(0).amin(2).sqrt()

@@ -36,7 +36,9 @@ UNIT = 127.5
 
 READINGS: dict[str, Reading] = {
     "literal": Reading(
-        lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ), UNIT, "line 8 at its word; diverges at once"
+        lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ),
+        UNIT,
+        "line 8 as it stands",
     ),
     "preconditioned": Reading(
         lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ),
@@ -44,7 +46,9 @@ READINGS: dict[str, Reading] = {
         "exact Langevin dynamics for exp(Φ)·N(0, σ²) with the step δσ",
     ),
     "lineage": Reading(
-        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ), 1.0, "grey levels, σ = 1: as earlier public FRAME code does"
+        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ),
+        1.0,
+        "grey levels and σ = 1, as in public FRAME code",
     ),
     "tempered": Reading(
         lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ), UNIT, "learns with the paper's own constants"

@@ -1,0 +1,256 @@
+"""The batched learner: all groups of a shard through Algorithm 1, as many at once as memory allows.
+
+Groups share nothing but the frozen bank, so a batch of them is one launch. Results don't depend on how groups
+are batched (to rounding), and nothing finished is lost: each batch is kept when it is done, and a checkpoint
+is kept every few iterations within it.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wframe.engine import checkpoint
+from wframe.engine.progress import Meter
+from wframe.model.algorithm import Constants, Observed, Record, State, iterate, observe, start
+from wframe.model.bank import Bank
+from wframe.model.energy import responses
+from wframe.model.noise import key_tensor
+
+
+class Stopped(Exception):
+    """A signal asked the work to stop; a checkpoint is saved."""
+
+
+@dataclass
+class Work:
+    """What a shard has to learn."""
+
+    bank: Bank  # in unit 1, on the CPU
+    constants: Constants
+    observed: np.ndarray  # (G, M, H, W, 3) uint8
+    keys: list[int]  # 64-bit random keys of the groups
+    device: torch.device
+    key: str  # identifies the work: everything that the result depends on
+    checkpoints: Path  # the folder for checkpoints of this work
+    snapshots: tuple[int, ...] = ()  # iterations after which the first group's pictures are kept
+    batch: int | None = None  # most groups at once; None: as many as memory allows
+    every: float = 30.0  # seconds between checkpoints
+    title: str = "train"
+    precision: torch.dtype = torch.float32  # of the bank's convolutions
+    say: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
+
+
+@dataclass
+class Learned:
+    """What a shard has learned."""
+
+    images: np.ndarray  # (G, M, H, W, 3) uint8: the chains at the end
+    records: dict[str, np.ndarray]  # measure → (T, G)
+    snapshots: np.ndarray  # (S, M, H, W, 3) uint8: the first group's chains after the asked iterations
+    batch: int  # groups at once
+    resumed: int  # how often the work went on from a checkpoint
+    iterations_run: int  # iterations of batches done in this process (not before a resumption)
+    seconds: float  # spent learning, in all processes together
+
+
+def bytes_per_group(constants: Constants, side: int, precision: torch.dtype = torch.float32) -> int:
+    """Return the memory that one group needs at its peak, in bytes.
+
+    Per image of S² pixels: layer 1's output and its cotangent (64 S² each, and layer 2's output before the
+    pool), the pooled quarter (twice, with an 8-byte index), layers 3 and 4 with cotangents (128 · S²/4 each),
+    and x, its gradient and the noise in fp32 (the noise through 64-bit words).
+    """
+    pixels, low = side * side, precision.itemsize
+    activations = (3 * 64 * low + 64 / 4 * (2 * low + 8) + 4 * 128 / 4 * low) * pixels
+    chains = 3 * pixels * (4 * 4 + 10 * 8)
+    θ = 128 * pixels / 4 * 4 * (6 if constants.theta == "position" else 1)
+    return int(constants.M * (activations + chains) + θ + 128 * pixels / 4 * 4)
+
+
+def choose_batch(work: Work) -> int:
+    """Return how many groups to learn at once: what fits into memory, within the user's limit."""
+    groups, side = len(work.observed), work.observed.shape[2]
+    if work.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(work.device)
+        fits = int(0.8 * free / bytes_per_group(work.constants, side, work.precision))
+    else:
+        # a CPU gains nothing once its cores are busy, and loses the cache
+        fits = max(1, 4 * 32 * 32 // (side * side))
+    return max(1, min(fits, groups, work.batch or groups))
+
+
+def learn(work: Work) -> Learned:
+    """Learn all groups of a shard (Algorithm 1), batch by batch.
+
+    Goes on from the work's checkpoint if there is one. When memory runs out, the batch is halved.
+
+    Raises:
+        Stopped: a signal (SIGTERM, SIGUSR1, SIGINT) came; a checkpoint is saved.
+    """
+    c, (G, M) = work.constants, work.observed.shape[:2]
+    size = choose_batch(work)
+    parts: list[dict[str, Tensor]] = []
+    tally = _Tally()
+    with _stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
+        first = 0
+        while first < G:
+            span = range(first, min(first + size, G))
+            try:
+                parts.append(_learn_batch(work, span, meter, stop, tally))
+                first = span.stop
+            except torch.cuda.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size //= 2
+                torch.cuda.empty_cache()
+                work.say(f"{work.title}: out of memory with {len(span)} groups at once, going on with {size}")
+    joined = {name: torch.cat([part[name] for part in parts], dim=-1) for name in Record._fields}
+    images = torch.cat([part["images"] for part in parts])
+    return Learned(
+        images.numpy(),
+        {name: value.numpy() for name, value in joined.items()},
+        parts[0]["snapshots"].numpy(),
+        size,
+        tally.resumed,
+        tally.iterations,
+        tally.seconds,
+    )
+
+
+def forget(work: Work) -> None:
+    """Remove the work's checkpoints, once its results are safe."""
+    for path in work.checkpoints.glob(f"{work.key[:16]}-*"):
+        path.unlink()
+
+
+def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", tally: "_Tally") -> dict[str, Tensor]:
+    """Learn the groups of `span` together; from the batch's checkpoint, if there is one."""
+    c = work.constants
+    path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
+    kept = checkpoint.load(path, work.key, torch.device("cpu"))
+    if kept and kept[1]["t"] == c.T:
+        tally.seconds += kept[1]["seconds"]
+        meter.advance(len(span) * c.M * c.T * c.L, "kept from before")
+        return kept[0]
+
+    bank = work.bank.to(c.unit, work.device, work.precision)
+    y = bank.pixels(work.observed[span.start : span.stop], c.unit).to(work.device)
+    observed = observe(bank, c, y)
+    keys = key_tensor(work.keys[span.start : span.stop], work.device)
+    state, history, pictures, before = _begin(work, bank, observed, kept)
+    if kept:
+        tally.resumed += 1
+        work.say(f"{work.title}: groups {span.start}-{span.stop - 1} go on from iteration {state.t} of {c.T}")
+        meter.advance(len(span) * c.M * state.t * c.L, "from the checkpoint")
+
+    begin = saved = time.monotonic()
+    while state.t < c.T:
+        if (state.diverged >= 0).all():
+            history += [history[-1]] * (c.T - state.t)
+            state = state._replace(t=c.T)
+            break
+        state, record = iterate(bank, c, keys, observed, state)
+        history.append(torch.stack([value.double().cpu() for value in record]))
+        tally.iterations += 1
+        if state.t in work.snapshots and span.start == 0:
+            pictures.append(torch.from_numpy(bank.images(state.x[0], c.unit)))
+        meter.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")
+        due = time.monotonic() - saved > work.every
+        if (stop.asked or due) and state.t < c.T:
+            seconds = before + time.monotonic() - begin
+            _save(path, work.key, state, history, pictures, seconds)
+            saved = time.monotonic()
+            if stop.asked:
+                raise Stopped(f"stopped by {stop.asked} after iteration {state.t}; run the same command to go on")
+    seconds = before + time.monotonic() - begin
+    tally.seconds += seconds
+    images = torch.from_numpy(bank.images(state.x, c.unit))
+    records = torch.stack(history, dim=1)  # (measure, T, G)
+    done = dict(zip(Record._fields, records, strict=True)) | {
+        "images": images,
+        "snapshots": _stack(pictures, images),
+    }
+    done = {name: value.contiguous() for name, value in done.items()}
+    checkpoint.save(path, done, {"key": work.key, "t": c.T, "seconds": seconds})
+    return done
+
+
+def _begin(
+    work: Work, bank: Bank, observed: Observed, kept: tuple[dict[str, Tensor], dict] | None
+) -> tuple[State, list[Tensor], list[Tensor], float]:
+    """Return where a batch starts or goes on: state, history of measures, snapshots, seconds spent before."""
+    if kept is None:
+        return start(bank, observed), [], [], 0.0
+    tensors, about = kept
+    x = tensors["x"].to(work.device)
+    state = State(
+        about["t"],
+        x,
+        tensors["θ"].to(work.device),
+        responses(bank, x.flatten(0, 1)),
+        tensors["diverged"].to(work.device),
+    )
+    return state, list(tensors["history"]), list(tensors["pictures"]), about["seconds"]
+
+
+def _save(path: Path, key: str, state: State, history: list[Tensor], pictures: list[Tensor], seconds: float) -> None:
+    """Keep an unfinished batch."""
+    tensors = {"x": state.x, "θ": state.θ, "diverged": state.diverged, "history": torch.stack(history)}
+    tensors["pictures"] = _stack(pictures, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
+    checkpoint.save(path, tensors, {"key": key, "t": state.t, "seconds": seconds})
+
+
+def _stack(pictures: list[Tensor], like: Tensor) -> Tensor:
+    """Stack snapshots; with none, an empty stack of pictures like `like`."""
+    return torch.stack(pictures) if pictures else torch.zeros((0, *like.shape[1:]), dtype=torch.uint8)
+
+
+def _mean_R(record: Record) -> str:
+    """The mean R of the groups that haven't diverged, as text."""
+    alive = record.R[~record.R.isnan()]
+    return f"{float(alive.mean()):.3f}" if len(alive) else "diverged"
+
+
+@dataclass
+class _Tally:
+    """What this process has done."""
+
+    resumed: int = 0
+    iterations: int = 0
+    seconds: float = 0.0
+
+
+class _Stop:
+    """Whether a signal has asked to stop."""
+
+    asked: str | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.asked = signal.Signals(number).name
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[_Stop]:
+    """Turn SIGTERM, SIGUSR1 and SIGINT into a wish to stop at the next iteration's end."""
+    stop, numbers = _Stop(), (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    old = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def use_threads(threads: int | None) -> None:
+    """Use this many CPU threads; None: as many as this process may run on."""
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
