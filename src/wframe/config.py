@@ -96,6 +96,14 @@ class Dataset(Model):
         return classes
 
 
+class Job(Model):
+    """What one training job asks for."""
+
+    threads: int = Field(1, ge=1, description="CPU threads")
+    memory_mb: int = Field(2000, ge=500)
+    minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled with each further one")
+
+
 class Study(Model):
     """One experiment: every dataset × class × setting × method × repeat is a run."""
 
@@ -107,9 +115,10 @@ class Study(Model):
     repeats: int = Field(1, ge=1, description="runs with different noise")
     groups: int | None = Field(None, ge=1, description="groups of each class to learn; null: all")
     shards: int = Field(1, ge=1, description="training jobs into which a run is cut")
-    snapshots: list[int] = Field(
-        [], description="learning iterations whose pictures are kept, for the first group of each shard"
-    )
+    snapshots: list[int] = Field([], description="iterations whose pictures are kept, for each shard's first group")
+    show: Literal["datasets", "settings"] = Field("datasets", description="what its figures set side by side")
+    title: str | None = Field(None, description="its heading on the page")
+    text: str = Field("", description="what it is for, on the page")
 
 
 class Edition(Model):
@@ -119,6 +128,7 @@ class Edition(Model):
     seed: int = Field(0, ge=0, description="every random number derives from it")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: str = Field("data", description="folder of raw data; the environment's WFRAME_DATA goes before it")
+    job: Job = Job()
     bank: Bank = Bank()
     learning: Learning = Learning()
     datasets: dict[Name, Dataset] = Field(min_length=1)
@@ -187,6 +197,7 @@ def schema() -> dict[str, Any]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe config`."""
     parser.add_argument("file", nargs="?", type=Path, help="the edition to check and print in full")
+    parser.add_argument("--json", help="an edition as JSON text, instead of a file")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
 
 
@@ -194,8 +205,9 @@ def main(args: argparse.Namespace) -> None:
     """Check an edition and print it in full, or print the schema."""
     if args.schema:
         print(json.dumps(schema(), indent=1, ensure_ascii=False))
-    elif args.file:
-        full = load(args.file).model_dump(mode="json", by_alias=True)
+    elif args.file or args.json:
+        edition = check(json.loads(args.json)) if args.json else load(args.file)
+        full = edition.model_dump(mode="json", by_alias=True)
         yaml.safe_dump(full, sys.stdout, sort_keys=False, allow_unicode=True)
     else:
         raise UserError("give the edition's file, or --schema")

@@ -24,7 +24,7 @@ LAYERS = {"0": (64, 3), "2": (64, 64), "5": (128, 64), "7": (128, 128)}  # torch
 FILTERS = 128
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of the original VGG-16
 # the original VGG-16's first weight tells in which order its channels are
-_CAFFE_FIRST_WEIGHT = {"RGB": 0.4800154, "BGR": 0.42947057}
+CAFFE_FIRST_WEIGHT = {"RGB": 0.4800154, "BGR": 0.42947057}
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,6 @@ def check_weights(tensors: dict[str, Tensor], channels: str | None, where: str) 
                 raise UserError(f"{where}: {key} has values that aren't finite")
     if channels not in ("RGB", "BGR"):
         raise UserError(f"{where}: the channel order must be RGB or BGR, not {channels!r}")
-    for order, value in _CAFFE_FIRST_WEIGHT.items():
+    for order, value in CAFFE_FIRST_WEIGHT.items():
         if abs(float(tensors["0.weight"][0, 0, 0, 0]) - value) < 1e-4 and order != channels:
             raise UserError(f"{where}: says its channels are {channels}, but these VGG-16 weights are {order}")

@@ -1,0 +1,25 @@
+"""FRAME Revisited, regenerated: from raw pictures to the paper's tables, figures and claims.
+
+    snakemake                                    the demo edition: embedded pictures, minutes on a CPU
+    snakemake -n                                 what would run
+    snakemake --configfile config/paper.yaml     the paper's own data, bank and schedule
+"""
+
+# editions are whole: the default one must not leak into another
+if "edition" not in config:
+
+    configfile: f"{workflow.basedir}/config/demo.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        "results/report/index.html",
+        "results/manifest.json",

@@ -1,0 +1,68 @@
+"""What an edition consists of: its runs and shards, and where their files are."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from wframe.config import Edition, Method
+from wframe.learning import Learning
+from wframe.provenance import SOURCE
+
+BUILTIN_BANK = SOURCE / "model" / "builtin.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One dataset × class × setting × method × repeat of a study."""
+
+    study: str
+    dataset: str
+    class_: str
+    setting: str
+    method: Method
+    repeat: int
+    shards: int
+
+    @property
+    def folder(self) -> str:
+        """The folder of the run's results, below `results/runs`."""
+        return f"{self.study}/{self.dataset}/{self.class_}/{self.setting}/{self.method}-{self.repeat}"
+
+    def files(self, ending: str) -> list[str]:
+        """The files of its shards with an ending ("parquet", "safetensors" or "json")."""
+        return [f"results/runs/{self.folder}/{shard}.{ending}" for shard in range(self.shards)]
+
+
+def runs(edition: Edition, study: str | None = None) -> list[Run]:
+    """Return the runs of one study, or of all, in the edition's order."""
+    return [
+        Run(name, dataset, class_, setting, method, repeat, plan.shards)
+        for name, plan in edition.studies.items()
+        if study in (None, name)
+        for dataset in plan.datasets
+        for class_ in edition.datasets[dataset].classes
+        for setting in plan.settings
+        for method in plan.methods
+        for repeat in range(plan.repeats)
+    ]
+
+
+def constants_json(learning: Learning) -> str:
+    """Return Algorithm 1's constants as canonical JSON, for a rule's parameter and the command line."""
+    return json.dumps(learning.model_dump(by_alias=True), sort_keys=True)
+
+
+def prepare_options(edition: Edition, dataset: str) -> dict[str, Any]:
+    """Return the options of `wframe prepare` for a dataset."""
+    entry = edition.datasets[dataset]
+    path = entry.path if entry.source == "embedded" else edition.data_path(entry.path)
+    options = {
+        "source": entry.source,
+        "path": path,
+        "size": entry.size,
+        "crop": entry.crop,
+        "images": entry.images,
+        "pick": entry.pick,
+        "skip-limit": entry.skip_limit,
+    }
+    return {name: value for name, value in options.items() if value is not None}

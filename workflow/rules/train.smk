@@ -1,0 +1,65 @@
+"""Algorithm 1 on every shard of every run.
+
+INPUTS:  results/data/{dataset}/{class}.npy, results/bank.safetensors
+OUTPUTS: results/runs/{study}/{dataset}/{class}/{setting}/{method}-{repeat}/{shard}.safetensors, .parquet, .json
+"""
+
+
+def constants(wildcards):
+    """Algorithm 1's constants of a run, as JSON."""
+    return plan.constants_json(
+        EDITION.constants(wildcards.study, wildcards.dataset, wildcards.setting, wildcards.method)
+    )
+
+
+def study_options(wildcards):
+    """The options of `wframe train` that the study sets."""
+    study = EDITION.studies[wildcards.study]
+    options = ["--shard", f"{wildcards.shard}/{study.shards}"]
+    if study.groups:
+        options += ["--groups", str(study.groups)]
+    if study.snapshots:
+        options += ["--snapshots", ",".join(map(str, study.snapshots))]
+    return options
+
+
+def more_time(wildcards, attempt):
+    """Minutes for a training job: twice as many with each attempt (it goes on from its checkpoint)."""
+    return EDITION.job.minutes * 2 ** (attempt - 1)
+
+
+def more_memory(wildcards, attempt):
+    """Memory for a training job: half as much again with each attempt."""
+    return int(EDITION.job.memory_mb * 1.5 ** (attempt - 1))
+
+
+rule train:
+    """Learn FRAME or wFRAME on one shard: groups of nine pictures, all in one batch as far as memory allows."""
+    input:
+        pictures="results/data/{dataset}/{class_}.npy",
+        bank="results/bank.safetensors",
+    output:
+        images="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.safetensors",
+        curves="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.parquet",
+        record="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.json",
+    params:
+        constants=constants,
+        options=study_options,
+        seed=EDITION.seed,
+        device=EDITION.device,
+        out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
+        code=code_hash("wframe.engine.train"),
+    log:
+        "results/logs/train/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.log",
+    conda:
+        "../../environment.yml"
+    threads: EDITION.job.threads
+    resources:
+        gpu=int(GPU),
+        mem_mb=more_memory,
+        runtime=more_time,
+    shell:
+        "python -m wframe train --pictures {input.pictures:q} --bank {input.bank:q} --out {params.out:q}"
+        " --dataset {wildcards.dataset:q} --class {wildcards.class_:q} --method {wildcards.method}"
+        " --repeat {wildcards.repeat} --seed {params.seed} --constants {params.constants:q} {params.options:q}"
+        " --device {params.device} --threads {threads} --checkpoints results/checkpoints 2> {log:q}"
