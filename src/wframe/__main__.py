@@ -16,9 +16,8 @@ COMMANDS = {
     "prepare": ("wframe.data.prepare", "pictures to one uint8 array per dataset and class, with a manifest"),
     "bank": ("wframe.model.make_bank", "train the builtin bank, or convert VGG-16 weights into a bank"),
     "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine pictures (Algorithm 1)"),
-    "gather": ("wframe.engine.gather", "join the shards of a run"),
+    "summarise": ("wframe.paper.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
-    "tables": ("wframe.paper.tables", "compute the tables, with paired differences and intervals"),
     "report": ("wframe.report.page", "write the page that shows everything"),
     "config": ("wframe.config", "check an edition, or print its schema or its full form"),
 }

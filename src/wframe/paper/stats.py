@@ -1,0 +1,33 @@
+"""Uncertainty: intervals of means and of paired differences over groups."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+class Interval(NamedTuple):
+    """A mean with its confidence interval; the bounds are NaN where fewer than two values can't give one."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the mean of the finite values and Student's t interval."""
+    x = np.asarray(values, dtype=float)
+    x = x[np.isfinite(x)]
+    if len(x) == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    if len(x) == 1:
+        return Interval(float(x[0]), np.nan, np.nan, 1)
+    half = float(stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return Interval(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, len(x))
+
+
+def paired_difference(ours: ArrayLike, base: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the mean of ours − base over the pairs in which both are finite, with Student's t interval."""
+    return mean_interval(np.asarray(ours, dtype=float) - np.asarray(base, dtype=float), level)

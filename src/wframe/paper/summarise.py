@@ -1,0 +1,106 @@
+"""`wframe summarise`: the runs of a study as one tidy table of curves, and as the table that people read."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from wframe.errors import UserError
+from wframe.files import written
+from wframe.paper.stats import mean_interval, paired_difference
+
+IDENTITY = ["study", "dataset", "class", "setting", "method", "repeat"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe summarise`."""
+    add = parser.add_argument
+    add(
+        "curves",
+        type=Path,
+        nargs="+",
+        help="shards' curves: .../STUDY/DATASET/CLASS/SETTING/METHOD-REPEAT/SHARD.parquet",
+    )
+    add("--out", type=Path, required=True, help="all curves in one table (.parquet)")
+    add("--table", type=Path, required=True, help="the table of final values (.csv; .tex is written beside it)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Join the curves; write the table as CSV and LaTeX."""
+    curves = join(args.curves)
+    with written(args.out) as part:
+        curves.to_parquet(part, index=False)
+    table = final_table(curves)
+    with written(args.table) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
+    with written(args.table.with_suffix(".tex")) as part:
+        part.write_text(to_latex(table))
+
+
+def join(files: list[Path]) -> pd.DataFrame:
+    """Return the shards' curves as one tidy table: one row per run, group and iteration.
+
+    Raises:
+        UserError: a file isn't where a run's curves are.
+    """
+    parts = []
+    for file in files:
+        if len(file.parts) < 6 or "-" not in file.parts[-2]:
+            raise UserError(f"{file}: expected .../STUDY/DATASET/CLASS/SETTING/METHOD-REPEAT/SHARD.parquet")
+        study, dataset, class_, setting, run, _ = file.parts[-6:]
+        method, _, repeat = run.rpartition("-")
+        values = (study, dataset, class_, setting, method, int(repeat))
+        parts.append(pd.read_parquet(file).assign(**dict(zip(IDENTITY, values, strict=True))))
+    curves = pd.concat(parts, ignore_index=True)
+    return curves[[*IDENTITY, *(name for name in curves.columns if name not in IDENTITY)]]
+
+
+def final_table(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per dataset, class and setting: R at the start and the end of both methods, paired.
+
+    `difference` is wFRAME − FRAME of the final R over groups and repeats, with a 95% t interval. Groups that
+    diverged have no final R; they are counted, not averaged. `nearest_*` is the chains' distance to the nearest
+    observed image, in grey levels.
+    """
+    rows = []
+    for (dataset, class_, setting), part in curves.groupby(["dataset", "class", "setting"], sort=False):
+        row = {"dataset": dataset, "class": class_, "setting": setting}
+        ends = part[part["iteration"] == part["iteration"].max()]
+        by_method = ends.pivot_table(index=["repeat", "group"], columns="method", values="R", dropna=False)
+        row["groups"] = len(by_method)
+        row["R_start"] = part.loc[part["iteration"] == 1, "R"].mean()
+        for method, values in ends.groupby("method", sort=False):
+            row[f"R_{method}"], row[f"R_{method}_low"], row[f"R_{method}_high"], _ = mean_interval(values["R"])
+            row[f"peak_{method}"] = part.loc[part["method"] == method].groupby(["repeat", "group"])["R"].max().mean()
+            row[f"diverged_{method}"] = int((values["diverged"] >= 0).sum())
+            row[f"nearest_{method}"] = values["nearest"].mean()
+        if {"frame", "wframe"} <= set(by_method.columns):
+            difference = paired_difference(by_method["wframe"], by_method["frame"])
+            row |= {
+                "difference": difference.mean,
+                "difference_low": difference.low,
+                "difference_high": difference.high,
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def to_latex(table: pd.DataFrame) -> str:
+    """Return the table's main columns for LaTeX with booktabs."""
+    shown = {
+        "dataset": "dataset",
+        "class": "class",
+        "setting": "setting",
+        "groups": "groups",
+        "R_start": "$R$ at start",
+        "R_frame": "FRAME",
+        "R_wframe": "wFRAME",
+        "difference": "difference",
+        "difference_low": "low",
+        "difference_high": "high",
+    }
+    columns = {name: title for name, title in shown.items() if name in table}
+    plain = table[list(columns)].copy()
+    for name in ("dataset", "class", "setting"):
+        plain[name] = plain[name].str.replace("_", r"\_")
+    return plain.rename(columns=columns).to_latex(index=False, float_format="%.3f", na_rep="--")

@@ -1,0 +1,67 @@
+"""From runs to tables, figures and the page.
+
+INPUTS:  results/runs/**, results/data/**
+OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/figures/{study}/,
+         results/report/index.html, results/manifest.json
+"""
+
+
+rule summarise:
+    """All curves of a study in one tidy table, and its table of final values with paired differences."""
+    input:
+        files_of("parquet"),
+    output:
+        curves="results/studies/{study}.parquet",
+        table="results/tables/{study}.csv",
+        latex="results/tables/{study}.tex",
+    params:
+        code=code_hash("wframe.paper.summarise"),
+    log:
+        "results/logs/summarise/{study}.log",
+    conda:
+        "../../environment.yml"
+    localrule: True
+    shell:
+        "python -m wframe summarise {input:q} --out {output.curves} --table {output.table} 2> {log}"
+
+
+rule figures:
+    """The figures of a study, each as PNG and PDF with its numbers as CSV; `index.json` lists them."""
+    input:
+        curves="results/studies/{study}.parquet",
+        images=files_of("safetensors"),
+        config="results/config.yaml",
+    output:
+        "results/figures/{study}/index.json",
+    params:
+        code=code_hash("wframe.paper.figures"),
+    log:
+        "results/logs/figures/{study}.log",
+    conda:
+        "../../environment.yml"
+    localrule: True
+    shell:
+        "python -m wframe figures {wildcards.study} --results results 2> {log}"
+
+
+rule report:
+    """The page."""
+    input:
+        "results/config.yaml",
+        "results/bank.safetensors",
+        expand("results/tables/{study}.csv", study=STUDIES),
+        expand("results/figures/{study}/index.json", study=STUDIES),
+        files_of_all("json"),
+        prepared("parquet"),
+    output:
+        page="results/report/index.html",
+        manifest="results/manifest.json",
+    params:
+        code=code_hash("wframe.report.page"),
+    log:
+        "results/logs/report.log",
+    conda:
+        "../../environment.yml"
+    localrule: True
+    shell:
+        "python -m wframe report --results results 2> {log}"
