@@ -1,8 +1,8 @@
 """FRAME Revisited, regenerated: from raw pictures to the paper's tables, figures and claims.
 
-    snakemake                                    the demo edition: embedded pictures, minutes on a CPU
-    snakemake -n                                 what would run
-    snakemake --configfile config/paper.yaml     the paper's own data, bank and schedule
+snakemake                                    the demo edition: embedded pictures, minutes on a CPU
+snakemake -n                                 what would run
+snakemake --configfile config/paper.yaml     the paper's own data, bank and schedule
 """
 
 # editions are whole: the default one must not leak into another
@@ -19,7 +19,7 @@ include: "workflow/rules/paper.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         "results/report/index.html",
         "results/manifest.json",
+    localrule: True

@@ -19,7 +19,9 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-GPU = EDITION.device == "cuda" or (EDITION.device == "auto" and shutil.which("nvidia-smi") is not None)
+GPU = EDITION.device == "cuda" or (
+    EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
+)
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 
 
@@ -44,24 +46,32 @@ def files_of(ending):
 
 def files_of_all(ending):
     """The files with an ending of all shards of all studies."""
-    return [file for runs in STUDIES.values() for run in runs for file in run.files(ending)]
+    return [
+        file for runs in STUDIES.values() for run in runs for file in run.files(ending)
+    ]
 
 
 def prepared(ending):
     """The prepared arrays (npy) or manifests (parquet) of all datasets and classes in use."""
-    return sorted({f"results/data/{run.dataset}/{run.class_}.{ending}" for runs in STUDIES.values() for run in runs})
+    return sorted(
+        {
+            f"results/data/{run.dataset}/{run.class_}.{ending}"
+            for runs in STUDIES.values()
+            for run in runs
+        }
+    )
 
 
 rule config:
     """Write the edition out in full, so that a result can be read without its defaults."""
     output:
         "results/config.yaml",
-    params:
-        edition=EDITION.model_dump_json(by_alias=True),
     log:
         "results/logs/config.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        edition=EDITION.model_dump_json(by_alias=True),
     shell:
         "python -m wframe config --json {params.edition:q} > {output} 2> {log}"

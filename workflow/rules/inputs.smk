@@ -7,33 +7,42 @@ OUTPUTS: results/data/{dataset}/{class}.npy and .parquet, results/bank.safetenso
 
 def raw_inputs(wildcards):
     """What has to be fetched before a dataset can be read."""
-    return [EDITION.data_path(f"{name}/.fetched.json") for name in EDITION.datasets[wildcards.dataset].inputs]
+    return [
+        EDITION.data_path(f"{name}/.fetched.json")
+        for name in EDITION.datasets[wildcards.dataset].inputs
+    ]
 
 
 def raw_fingerprint(wildcards):
     """The content of raw files that no fetch vouches for."""
     entry = EDITION.datasets[wildcards.dataset]
-    return "" if entry.source == "embedded" or entry.inputs else fingerprint(EDITION.data_path(entry.path))
+    return (
+        ""
+        if entry.source == "embedded" or entry.inputs
+        else fingerprint(EDITION.data_path(entry.path))
+    )
 
 
 def prepare_options(wildcards):
     """The options of `wframe prepare`."""
     options = plan.prepare_options(EDITION, wildcards.dataset)
-    return [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+    return [
+        str(part) for name, value in options.items() for part in (f"--{name}", value)
+    ]
 
 
 rule fetch:
     """Fetch one entry of config/inputs.yaml; needs the internet, so it runs where Snakemake does."""
     output:
         protected(f"{EDITION.data_path('{entry}')}/.fetched.json"),
+    log:
+        "results/logs/fetch/{entry}.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
     params:
         data=str(EDITION.data_path("")),
         registry=f"{workflow.basedir}/config/inputs.yaml",
-    log:
-        "results/logs/fetch/{entry}.log",
-    conda:
-        "../../environment.yml"
-    localrule: True
     shell:
         "python -m wframe fetch {wildcards.entry} --data {params.data:q} --registry {params.registry:q} 2> {log}"
 
@@ -45,10 +54,6 @@ rule prepare:
     output:
         array="results/data/{dataset}/{class_}.npy",
         manifest="results/data/{dataset}/{class_}.parquet",
-    params:
-        options=prepare_options,
-        raw=raw_fingerprint,
-        code=code_hash("wframe.data.prepare"),
     log:
         "results/logs/prepare/{dataset}/{class_}.log",
     conda:
@@ -56,6 +61,10 @@ rule prepare:
     resources:
         mem_mb=2000,
         runtime=120,
+    params:
+        options=prepare_options,
+        raw=raw_fingerprint,
+        code=code_hash("wframe.data.prepare"),
     shell:
         "python -m wframe prepare {params.options:q} --class {wildcards.class_:q} --out {output.array:q}"
         " --manifest {output.manifest:q} 2> {log:q}"
@@ -64,7 +73,9 @@ rule prepare:
 def bank_source(wildcards):
     """The file that the bank is made from."""
     bank = EDITION.bank
-    return EDITION.data_path(bank.weights) if bank.source == "vgg16" else plan.BUILTIN_BANK
+    return (
+        EDITION.data_path(bank.weights) if bank.source == "vgg16" else plan.BUILTIN_BANK
+    )
 
 
 rule bank:
@@ -73,13 +84,13 @@ rule bank:
         bank_source,
     output:
         "results/bank.safetensors",
+    log:
+        "results/logs/bank.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
     params:
         source=EDITION.bank.source,
         code=code_hash("wframe.model.make_bank"),
-    log:
-        "results/logs/bank.log",
-    conda:
-        "../../environment.yml"
-    localrule: True
     shell:
         "python -m wframe bank --{params.source} {input:q} --out {output} 2> {log}"

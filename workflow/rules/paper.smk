@@ -14,13 +14,13 @@ rule summarise:
         curves="results/studies/{study}.parquet",
         table="results/tables/{study}.csv",
         latex="results/tables/{study}.tex",
-    params:
-        code=code_hash("wframe.paper.summarise"),
     log:
         "results/logs/summarise/{study}.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        code=code_hash("wframe.paper.summarise"),
     shell:
         "python -m wframe summarise {input:q} --out {output.curves} --table {output.table} 2> {log}"
 
@@ -33,13 +33,13 @@ rule figures:
         config="results/config.yaml",
     output:
         "results/figures/{study}/index.json",
-    params:
-        code=code_hash("wframe.paper.figures"),
     log:
         "results/logs/figures/{study}.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        code=code_hash("wframe.paper.figures"),
     shell:
         "python -m wframe figures {wildcards.study} --results results 2> {log}"
 
@@ -56,12 +56,12 @@ rule report:
     output:
         page="results/report/index.html",
         manifest="results/manifest.json",
-    params:
-        code=code_hash("wframe.report.page"),
     log:
         "results/logs/report.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        code=code_hash("wframe.report.page"),
     shell:
         "python -m wframe report --results results 2> {log}"

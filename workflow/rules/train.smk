@@ -8,7 +8,9 @@ OUTPUTS: results/runs/{study}/{dataset}/{class}/{setting}/{method}-{repeat}/{sha
 def constants(wildcards):
     """Algorithm 1's constants of a run, as JSON."""
     return plan.constants_json(
-        EDITION.constants(wildcards.study, wildcards.dataset, wildcards.setting, wildcards.method)
+        EDITION.constants(
+            wildcards.study, wildcards.dataset, wildcards.setting, wildcards.method
+        )
     )
 
 
@@ -42,13 +44,6 @@ rule train:
         images="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.safetensors",
         curves="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.parquet",
         record="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.json",
-    params:
-        constants=constants,
-        options=study_options,
-        seed=EDITION.seed,
-        device=EDITION.device,
-        out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
-        code=code_hash("wframe.engine.train"),
     log:
         "results/logs/train/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.log",
     conda:
@@ -58,6 +53,13 @@ rule train:
         gpu=int(GPU),
         mem_mb=more_memory,
         runtime=more_time,
+    params:
+        constants=constants,
+        options=study_options,
+        seed=EDITION.seed,
+        device=EDITION.device,
+        out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
+        code=code_hash("wframe.engine.train"),
     shell:
         "python -m wframe train --pictures {input.pictures:q} --bank {input.bank:q} --out {params.out:q}"
         " --dataset {wildcards.dataset:q} --class {wildcards.class_:q} --method {wildcards.method}"

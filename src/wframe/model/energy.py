@@ -46,7 +46,7 @@ def pull(bank: Bank, r: Responses, cotangent: Tensor) -> Tensor:
     d = _through(cotangent, r.F.view(cotangent.shape)).view(r.F.shape)
     d = conv2d(d, w4, padding=1)
     d = conv2d(_through(d, r.open3), w3, padding=1)
-    d = _unpool(_through(d, r.pooled), r.argmax, r.open1)
+    d = _unpool(_through(d, r.pooled), r.argmax, r.open1.shape[2:])
     d = conv2d(d, w2, padding=1)
     return conv2d(_through(d, r.open1), w1, padding=1)
 
@@ -57,7 +57,7 @@ def push(bank: Bank, r: Responses, tangent: Tensor) -> Tensor:
     tangent = tangent.to(w1.dtype, memory_format=bank.layout)
     v = _through(conv2d(tangent, w1, padding=1), r.open1)
     v = conv2d(v, w2, padding=1)
-    v = v.flatten(2).gather(2, r.argmax.flatten(2)).view_as(r.argmax)
+    v = v.flatten(2).gather(2, r.argmax.flatten(2)).unflatten(2, r.argmax.shape[2:])
     v = conv2d(_through(v, r.pooled).contiguous(memory_format=bank.layout), w3, padding=1)
     return _through(conv2d(_through(v, r.open3), w4, padding=1), r.F)
 
@@ -104,6 +104,9 @@ def _through(d: Tensor, opened: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward(d, opened, 0)
 
 
-def _unpool(d: Tensor, argmax: Tensor, like: Tensor) -> Tensor:
-    """Put each value where the max pool had taken it from; zeros elsewhere."""
-    return torch.ops.aten.max_pool2d_with_indices_backward(d, like, [2, 2], [2, 2], [0, 0], [1, 1], False, argmax)
+def _unpool(d: Tensor, argmax: Tensor, size: torch.Size) -> Tensor:
+    """Put each value where the max pool had taken it from, in maps of `size`; zeros elsewhere."""
+    maps = torch.empty(
+        (*d.shape[:2], *size), dtype=d.dtype, device=d.device, memory_format=torch.channels_last
+    )  # only its shape is used
+    return torch.ops.aten.max_pool2d_with_indices_backward(d, maps, [2, 2], [2, 2], [0, 0], [1, 1], False, argmax)

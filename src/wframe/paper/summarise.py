@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -49,8 +50,9 @@ def join(files: list[Path]) -> pd.DataFrame:
             raise UserError(f"{file}: expected .../STUDY/DATASET/CLASS/SETTING/METHOD-REPEAT/SHARD.parquet")
         study, dataset, class_, setting, run, _ = file.parts[-6:]
         method, _, repeat = run.rpartition("-")
-        values = (study, dataset, class_, setting, method, int(repeat))
-        parts.append(pd.read_parquet(file).assign(**dict(zip(IDENTITY, values, strict=True))))
+        values: tuple[str | int, ...] = (study, dataset, class_, setting, method, int(repeat))
+        identity: dict[str, Any] = dict(zip(IDENTITY, values, strict=True))
+        parts.append(pd.read_parquet(file).assign(**identity))
     curves = pd.concat(parts, ignore_index=True)
     return curves[[*IDENTITY, *(name for name in curves.columns if name not in IDENTITY)]]
 
