@@ -1,0 +1,233 @@
+"""The batched learner through its command: batching, interruption, resumption, refusals."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from wframe.__main__ import main
+from wframe.engine import learner
+from wframe.engine.learner import bytes_per_group
+from wframe.engine.train import load_groups, shard_span
+from wframe.errors import UserError
+from wframe.model.algorithm import Constants
+
+CONSTANTS = json.dumps({"T": 6, "L": 3, "lambda": 1e-3})
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty smooth pictures of 16×16: four groups, the last one completed with the first pictures."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(30, 226, (30, 4, 4, 3)).astype(np.uint8)
+    path = tmp_path_factory.mktemp("pictures") / "all.npy"
+    np.save(path, coarse.repeat(4, 1).repeat(4, 2))
+    return path
+
+
+def command(pictures: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "train",
+        *("--pictures", str(pictures), "--out", str(out), "--constants", CONSTANTS, "--threads", "1"),
+        *("--device", "cpu", "--snapshots", "1,3,6", *more),
+    ]
+
+
+def train(pictures: Path, out: Path, *more: str) -> tuple[dict[str, np.ndarray], pd.DataFrame, dict]:
+    assert main(command(pictures, out, *more)) == 0
+    images = load_file(out.with_name(out.name + ".safetensors"))
+    record = json.loads(out.with_name(out.name + ".json").read_text())
+    return images, pd.read_parquet(out.with_name(out.name + ".parquet")), record
+
+
+def files(out: Path) -> list[bytes]:
+    return [out.with_name(out.name + ending).read_bytes() for ending in (".safetensors", ".parquet")]
+
+
+def stamps(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+
+
+def test_a_run_learns(pictures: Path, tmp_path: Path):
+    images, curves, record = train(pictures, tmp_path / "0")
+    assert images["images"].shape == (4, 9, 16, 16, 3) and images["images"].std() > 1
+    assert images["snapshots"].shape == (3, 9, 16, 16, 3)
+    assert np.array_equal(images["snapshots"][-1], images["images"][0])
+    assert len(curves) == 4 * 6 and not curves.isna().any().any()
+    R = curves.pivot(index="iteration", columns="group", values="R")
+    assert (R.loc[6] < R.loc[1]).all()
+    assert record["iterations_run"] == 6 and record["images_steps"] == 4 * 9 * 6 * 3
+    assert not list((tmp_path / ".checkpoints").glob("*.safetensors")), "checkpoints go once results are safe"
+
+
+def test_same_seed_same_bytes_and_another_repeat_differs(pictures: Path, tmp_path: Path):
+    for name in ("a", "b"):
+        train(pictures, tmp_path / name)
+    train(pictures, tmp_path / "c", "--repeat", "1")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert files(tmp_path / "a")[0] != files(tmp_path / "c")[0]
+
+
+def test_a_group_is_the_same_alone_in_a_batch_and_in_a_shard(pictures: Path, tmp_path: Path):
+    _, whole, _ = train(pictures, tmp_path / "whole", "--batch", "4")
+    _, single, _ = train(pictures, tmp_path / "single", "--batch", "1")
+    _, shard, _ = train(pictures, tmp_path / "shard", "--shard", "1/2")
+    columns = ["R", "energy", "std", "nearest"]
+    np.testing.assert_allclose(whole[columns], single[columns], rtol=1e-3, atol=1e-3)
+    part = whole[whole["group"] >= 2]
+    assert (shard["group"].to_numpy() == part["group"].to_numpy()).all()
+    np.testing.assert_allclose(part[columns], shard[columns], rtol=1e-3, atol=1e-3)
+
+
+def test_killed_again_and_again_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
+    """Random kills, by SIGTERM (saves) and SIGKILL (doesn't): every attempt goes on from the last checkpoint."""
+    longer = ["--set", "T=16", "--set", "L=10", "--checkpoint-every", "0", "--batch", "2"]
+    train(pictures, tmp_path / "straight", *longer)
+    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "killed", *longer)]
+    checkpoints, rng = tmp_path / ".checkpoints", np.random.default_rng(1)
+    for kill in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+        process, before = subprocess.Popen(argv, stderr=subprocess.DEVNULL), stamps(checkpoints)
+        while process.poll() is None and before == stamps(checkpoints):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.4))
+        process.send_signal(kill)
+        assert process.wait() in (-signal.SIGKILL, 75)
+    last = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=True)
+    assert "go on from iteration" in last.stderr or "kept from before" in last.stderr
+    assert json.loads((tmp_path / "killed.json").read_text())["iterations_run"] < 32 - 4
+    assert files(tmp_path / "straight") == files(tmp_path / "killed")
+
+
+def test_a_signal_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path):
+    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
+    process = subprocess.Popen([*argv, "--checkpoint-every", "0"], stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 75
+    assert "stopped by SIGINT after iteration" in said and "run the same command to go on" in said
+
+
+def test_corrupt_and_foreign_checkpoints_are_set_aside(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
+    process = subprocess.Popen([*argv, "--checkpoint-every", "0"], stderr=subprocess.DEVNULL)
+    while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
+        time.sleep(0.05)
+    process.terminate()
+    process.wait()
+    (kept,) = (tmp_path / ".checkpoints").glob("*.safetensors")
+    whole = kept.read_bytes()
+    device = torch.device("cpu")
+    key = json.loads(learner.checkpoint.safe_open(kept, "pt").metadata()["about"])["key"]
+    assert learner.checkpoint.load(kept, key, device) is not None
+    assert learner.checkpoint.load(kept, "another", device) is None
+    assert "belongs to other work" in capsys.readouterr().err
+    kept.write_bytes(whole[: len(whole) // 2])
+    assert learner.checkpoint.load(kept, key, device) is None
+    assert "can't be used" in capsys.readouterr().err
+    assert kept.with_suffix(".unusable").exists() and not kept.exists()
+
+
+def test_out_of_memory_halves_the_batch(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """A device that takes one group at a time: the work still ends, with the same curves."""
+    _, whole, _ = train(pictures, tmp_path / "whole")
+    real = learner.observe
+
+    def cramped(bank, c, y):
+        if len(y) > 1:
+            raise torch.cuda.OutOfMemoryError("pretend")
+        return real(bank, c, y)
+
+    monkeypatch.setattr(learner, "observe", cramped)
+    _, curves, record = train(pictures, tmp_path / "cramped")
+    assert "out of memory with 4 groups at once, going on with 2" in capsys.readouterr().err
+    assert record["batch"] == 1
+    np.testing.assert_allclose(whole["R"], curves["R"], rtol=1e-3)
+
+
+def test_divergence_is_an_outcome(pictures: Path, tmp_path: Path):
+    images, curves, record = train(pictures, tmp_path / "0", "--set", "reading=literal", "--set", "L=200")
+    assert (curves["diverged"] == 0).all() and curves["R"].isna().all() and len(curves) == 4 * 6
+    assert record["diverged"] == 4 and images["images"].dtype == np.uint8
+
+
+def test_frame_has_no_beta(pictures: Path, tmp_path: Path):
+    _, _, record = train(pictures, tmp_path / "0", "--method", "frame")
+    assert record["constants"]["beta"] == 0
+
+
+def test_memory_formula_bounds_what_is_used():
+    """Tensors alive at the peak of one step, counted by PyTorch's own profiler on the CPU."""
+    from torch.profiler import ProfilerActivity, profile
+
+    from wframe.model.algorithm import iterate, observe, start
+    from wframe.model.bank import builtin_path, load_bank
+    from wframe.model.noise import key_tensor
+
+    c = Constants(T=1, L=2)
+    bank = load_bank(builtin_path()).to(c.unit)
+    peaks = []
+    for G in (2, 4):
+        with torch.inference_mode():
+            observed = observe(bank, c, torch.zeros(G, 9, 3, 32, 32))
+            state = start(bank, observed)
+            with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
+                iterate(bank, c, key_tensor(list(range(G))), observed, state)
+        total = peak = 0
+        for event in run.profiler.kineto_results.events():  # type: ignore[union-attr]
+            if event.name() == "[memory]":
+                total += event.nbytes()
+                peak = max(peak, total)
+        peaks.append(peak)
+    per_group = (peaks[1] - peaks[0]) / 2
+    formula = bytes_per_group(c, 32)
+    assert 0.4 * formula < per_group <= formula
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--set", "beta=-1"], "beta = -1"),
+        (["--set", "lamda=3"], "lamda: unknown key"),
+        (["--shard", "4/4"], "expected 0 ≤ I < N ≤ 4"),
+        (["--shard", "half"], "expected I/N"),
+        (["--bank", "nowhere.safetensors"], "there is no such bank"),
+    ],
+)
+def test_refusals(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: list[str], message: str):
+    assert main(command(pictures, tmp_path / "0", *change)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bad_pictures_are_refused(tmp_path: Path):
+    path = tmp_path / "p.npy"
+    with pytest.raises(UserError, match="no such pictures"):
+        load_groups(path, 9, None)
+    np.save(path, np.zeros((8, 16, 16, 3), np.uint8))
+    with pytest.raises(UserError, match="8 pictures, a group needs 9"):
+        load_groups(path, 9, None)
+    np.save(path, np.zeros((9, 16, 16), np.float32))
+    with pytest.raises(UserError, match="expected uint8"):
+        load_groups(path, 9, None)
+    np.save(path, np.zeros((9, 15, 15, 3), np.uint8))
+    with pytest.raises(UserError, match="even sides"):
+        load_groups(path, 9, None)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"not a whole \.npy file"):
+        load_groups(path, 9, None)
+
+
+def test_shards_cover_all_groups_once():
+    spans = [shard_span(f"{index}/4", 10) for index in range(4)]
+    assert [group for span in spans for group in span] == list(range(10))
