@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
-from wframe.engine.learner import Learned, Stopped, Work, forget, learn, use_threads
+from wframe.engine.learner import Learned, Stopped, Work, forget, learn, settle_process
 from wframe.errors import UserError
 from wframe.files import sha256_file, sha256_json, write_json, written
 from wframe.learning import Learning, explain
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     """Learn one shard; on a signal save a checkpoint and return 75 (the same command goes on)."""
     begin = time.monotonic()
     constants = parse_constants(args.constants, args.set, args.method)
-    use_threads(args.threads)
+    settle_process(args.threads)
     device = choose_device(args.device)
     precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"

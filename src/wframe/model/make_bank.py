@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wframe.engine.learner import use_threads
+from wframe.engine.learner import settle_process
 from wframe.errors import UserError
 from wframe.files import sha256_file, written
 from wframe.model.bank import CAFFE_FIRST_WEIGHT, CAFFE_MEAN, LAYERS, check_weights, load_bank, save_bank
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Write a bank file and say what it is."""
-    use_threads(args.threads)
+    settle_process(args.threads)
     if args.vgg16:
         convert(args.vgg16, args.out, args.channels)
     elif args.builtin:
@@ -114,12 +114,11 @@ class Classifier(nn.Module):
         self.features = nn.Sequential()
         for name in sorted(layers, key=int):
             self.features.add_module(name, layers[name])
-        self.norm = nn.BatchNorm1d(128)  # lets the features find their scale; not part of the bank
         self.head = nn.Linear(128, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits of x (N, 3, H, W)."""
-        return self.head(self.norm(self.features(x).mean((2, 3))))
+        return self.head(self.features(x).mean((2, 3)))
 
 
 def train(arrays: list[Path], out: Path, seed: int, steps: int, response: float) -> None:
