@@ -19,14 +19,14 @@ SOURCE = Path(__file__).parent  # the package `wframe`
 def code_files(module: str) -> list[Path]:
     """Return the package's files that `module` (say "wframe.engine.train") imports, itself included, sorted.
 
-    Imports are read from the syntax tree, also those inside functions; nothing is run.
+    Data files of a module's name (a page's template and style) belong to it. Imports are read from the syntax tree, also those inside functions; nothing is run.
     """
     seen: set[Path] = set()
     todo = [module]
     while todo:
         path = _file_of(todo.pop())
         if path is not None and path not in seen:
-            seen.add(path)
+            seen |= {path, *(data for data in path.parent.glob(f"{path.stem}.*") if data.suffix != ".py")}
             todo += _imports(path)
     return sorted(seen)
 

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes the builtin bank again from the embedded pictures: src/wframe/model/builtin.safetensors
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prepare() { python -m wframe prepare --source embedded --path "$1" --class "$2" --out "$work/$1/$2.npy"; }
+prepare faces all
+for digit in 0 1 2 3 4 5 6 7 8 9; do prepare digits "$digit"; done
+for photograph in china flower astronaut chelsea coffee rocket motorcycle hubble brick grass gravel; do
+    prepare scenes "$photograph"
+done
+python -m wframe bank --train "$work"/*/*.npy --seed 0 --steps 600 --response 2.6 --out "${1:-src/wframe/model/builtin.safetensors}"
