@@ -1,0 +1,120 @@
+"""Editions: what is refused, and that generated files aren't stale."""
+
+import difflib
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wframe import config, plan
+from wframe.errors import UserError
+from wframe.learning import Learning
+from wframe.model.algorithm import Constants
+from wframe.model.readings import READINGS
+
+ROOT = Path(__file__).parent.parent
+EDITIONS = [
+    path for path in sorted((ROOT / "config").glob("*.yaml")) if "edition" in (yaml.safe_load(path.read_text()) or {})
+]
+
+
+def edition(**changes: object) -> dict:
+    base = {
+        "edition": "test",
+        "datasets": {"cats": {"source": "folder", "path": "cats"}},
+        "studies": {"whole": {"datasets": ["cats"]}},
+    }
+    return base | changes
+
+
+@pytest.mark.parametrize("path", EDITIONS, ids=lambda path: path.stem)
+def test_the_projects_editions_are_valid(path: Path):
+    assert config.load(path).edition == path.stem
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning": {"lamda": 1}}, "learning.lamda: unknown key"),
+        ({"learning": {"beta": -1}}, "learning.beta = -1: Input should be greater than or equal to 0"),
+        ({"learning": {"delta": "much"}}, 'learning.delta = "much"'),
+        ({"learning": {"reading": "free"}}, "learning.reading"),
+        (
+            {"datasets": {"cats": {"source": "folder", "size": 30}}},
+            "datasets.cats.size = 30: must be a multiple of 4",
+        ),
+        ({"datasets": {"cats": {"source": "folder", "classes": ["a", "a"]}}}, "the same class stands here twice"),
+        ({"datasets": {"my cats": {"source": "folder"}}}, "datasets.my cats"),
+        ({"studies": {"whole": {"datasets": ["dogs"]}}}, "there is no dataset 'dogs' (known: cats)"),
+        ({"studies": {"whole": {"datasets": ["cats"], "methods": ["gan"]}}}, "studies.whole.methods.0"),
+        ({"bank": {"source": "vgg16"}}, "set bank.weights"),
+        ({"seed": None}, "seed = null"),
+    ],
+)
+def test_impossible_values_are_refused_with_key_and_value(changes: dict, message: str):
+    with pytest.raises(UserError, match=re.escape(message)):
+        config.check(edition(**changes))
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(UserError, match="3 problems") as caught:
+        config.check(edition(seed=-1, device="tpu", learning={"T": 0}))
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_what_changes_what():
+    """The edition's constants, then the dataset's, then the setting's; FRAME is β = 0."""
+    full = config.check(
+        edition(
+            learning={"lambda": 1e-3, "delta": 0.1},
+            datasets={"cats": {"source": "folder", "learning": {"delta": 0.2, "T": 7}}},
+            studies={"s": {"datasets": ["cats"], "settings": {"far": {"lambda": 1e-2}, "base": {}}}},
+        )
+    )
+    far = full.constants("s", "cats", "far", "wframe")
+    assert (far.lambda_, far.delta, far.T, far.beta) == (1e-2, 0.2, 7, 60)
+    assert full.constants("s", "cats", "base", "frame").beta == 0
+    assert full.constants("s", "cats", "base", "frame").lambda_ == 1e-3
+
+
+def test_runs_are_datasets_classes_settings_methods_and_repeats():
+    full = config.check(
+        edition(
+            datasets={"cats": {"source": "folder", "classes": ["a", "b"]}},
+            studies={"s": {"datasets": ["cats"], "settings": {"x": {}, "y": {}}, "repeats": 3, "shards": 2}},
+        )
+    )
+    runs = plan.runs(full)
+    assert len({run.folder for run in runs}) == len(runs) == 2 * 2 * 2 * 3
+    assert runs[0].files("json") == [f"results/runs/s/cats/a/x/frame-0/{shard}.json" for shard in (0, 1)]
+
+
+def test_constants_are_the_configurations():
+    assert set(Constants._fields) == set(Learning.model_fields)
+    assert Constants() == Constants(**Learning().model_dump())
+    allowed = Learning.model_json_schema()["properties"]["reading"]["enum"]
+    assert set(allowed) == set(READINGS)
+
+
+def test_schema_is_generated():
+    now = json.dumps(config.schema(), indent=1, ensure_ascii=False) + "\n"
+    kept = (ROOT / "config" / "schema.json").read_text()
+    diff = "\n".join(difflib.unified_diff(kept.splitlines(), now.splitlines(), "config/schema.json", "the models"))
+    assert not diff, f"run `python -m wframe config --schema > config/schema.json`\n{diff}"
+
+
+def test_environments_agree():
+    """environment.yml, uv.lock and pyproject.toml name the same packages and versions."""
+    lock = {p["name"]: p["version"] for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pins = [pin.partition("=") for pin in listed if isinstance(pin, str) and "=" in pin]
+    pins += [pin.partition("==") for part in listed if isinstance(part, dict) for pin in part["pip"] if "==" in pin]
+    ours = {"pytorch": "torch", "python-lmdb": "lmdb"}
+    versions = {ours.get(name, name): version for name, _, version in pins if name != "python"}
+    assert {name: lock[name] for name in versions} == versions
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = {re.split(r"[\[><=]", requirement)[0] for requirement in asked}
+    assert wanted <= set(versions)
