@@ -9,4 +9,4 @@ for digit in 0 1 2 3 4 5 6 7 8 9; do prepare digits "$digit"; done
 for photograph in china flower astronaut chelsea coffee rocket motorcycle hubble brick grass gravel; do
     prepare scenes "$photograph"
 done
-python -m wframe bank --train "$work"/*/*.npy --seed 0 --steps 600 --response 2.6 --out "${1:-src/wframe/model/builtin.safetensors}"
+python -m wframe bank --train "$work"/*/*.npy --seed 0 --steps 600 --response 1.3 --out "${1:-src/wframe/model/builtin.safetensors}"
