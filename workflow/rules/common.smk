@@ -4,7 +4,9 @@ INPUTS:  the configuration
 OUTPUTS: results/config.yaml, the edition in full
 """
 
+import os
 import shutil
+import sys
 
 from snakemake.exceptions import WorkflowError
 
@@ -13,6 +15,9 @@ from wframe import plan
 from wframe.data.fingerprint import fingerprint
 from wframe.errors import UserError
 from wframe.provenance import code_hash
+
+# jobs run in the environment that Snakemake runs in, also when it wasn't activated
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
 try:
     EDITION = editions.check(config, "the configuration")

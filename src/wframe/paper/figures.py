@@ -49,6 +49,7 @@ class Figure(NamedTuple):
     alt: str
     canvas: Canvas
     numbers: pd.DataFrame
+    half: bool = False  # takes half of the page's width
 
 
 class Results(NamedTuple):
@@ -113,7 +114,7 @@ def main(args: argparse.Namespace) -> None:
     write_json(folder / "index.json", index)
 
 
-def _save(figure: Figure, folder: Path) -> dict[str, str]:
+def _save(figure: Figure, folder: Path) -> dict[str, str | bool]:
     """Write a figure's files, without time stamps; return its entry in the index."""
     with written(folder / f"{figure.name}.csv") as part:
         figure.numbers.to_csv(part, index=False, float_format="%.6g")
@@ -122,7 +123,13 @@ def _save(figure: Figure, folder: Path) -> dict[str, str]:
     with written(folder / f"{figure.name}.png") as part:
         figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
     plt.close(figure.canvas)
-    return {"name": figure.name, "title": figure.title, "caption": figure.caption, "alt": figure.alt}
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "half": figure.half,
+    }
 
 
 # --- pieces -------------------------------------------------------------------------------------------------
@@ -223,6 +230,7 @@ def samples(results: Results) -> Iterator[Figure]:
             f"{label}: sheets of nine pictures, observed, FRAME and wFRAME, for {groups} group(s).",
             canvas,
             pd.DataFrame(rows, columns=["dataset", "class", "setting", "group", "column"]),
+            half=True,
         )
 
 
@@ -307,7 +315,7 @@ def _strips(results: Results, runs: list[plan.Run], name: str, title: str, measu
     """A row of snapshots per method, and beside them the curves of a measure for every group."""
     times = [t for t in results.study.snapshots if t <= results.curves["iteration"].max()]
     columns = max(1, len(times))
-    canvas = plt.figure(figsize=(PAGE, 1.05 * len(runs) + 0.35))
+    canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.25))
     grid = canvas.add_gridspec(len(runs), columns + 1, width_ratios=[1] * columns + [2.6])
     curve_axes = canvas.add_subplot(grid[:, -1])
     keys = ["dataset", "class", "setting"]
