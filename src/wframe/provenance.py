@@ -19,7 +19,8 @@ SOURCE = Path(__file__).parent  # the package `wframe`
 def code_files(module: str) -> list[Path]:
     """Return the package's files that `module` (say "wframe.engine.train") imports, itself included, sorted.
 
-    Data files of a module's name (a page's template and style) belong to it. Imports are read from the syntax tree, also those inside functions; nothing is run.
+    Data files of a module's name (a page's template and style) belong to it.
+    Imports are read from the syntax tree, also those inside functions; nothing is run.
     """
     seen: set[Path] = set()
     todo = [module]

@@ -1,0 +1,62 @@
+"""Files are written whole or not at all, and say why not."""
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wframe.errors import UserError
+from wframe.files import read_json, sha256_file, write_json, written
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path):
+    target = tmp_path / "deep" / "file.txt"
+    with written(target) as part:
+        part.write_text("first")
+    with pytest.raises(RuntimeError), written(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "first" and [path.name for path in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_full_disk_is_said(tmp_path: Path):
+    """A real one: a file system of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        with (
+            pytest.raises(UserError, match=r"big.bin: the disk is full. Free some space"),
+            written(disk / "big.bin") as part,
+        ):
+            part.write_bytes(b"x" * 200_000)
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_an_unwritable_folder_is_said(tmp_path: Path, code: int):
+    with pytest.raises(UserError, match="choose another results folder"), written(tmp_path / "x"):
+        raise OSError(code, os.strerror(code))
+
+
+def test_a_file_in_the_folders_place(tmp_path: Path):
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(UserError, match="results"), written(tmp_path / "results" / "x"):
+        pass
+
+
+def test_json_round_trip_and_refusals(tmp_path: Path):
+    write_json(tmp_path / "a.json", {"β": 60, "a": [1, None]})
+    assert read_json(tmp_path / "a.json") == {"β": 60, "a": [1, None]}
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(UserError, match="not JSON"):
+        read_json(tmp_path / "b.json")
+    with pytest.raises(UserError, match="not found"):
+        read_json(tmp_path / "c.json")
+    assert sha256_file(tmp_path / "b.json") == "021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"

@@ -1,0 +1,331 @@
+"""The whole workflow: the demo edition's content, what reruns when, refusals, interruption."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, snakemake
+from PIL import Image
+from safetensors.numpy import load_file
+
+from wframe.files import sha256_file
+
+TINY = {
+    "edition": "tiny",
+    "device": "cpu",
+    "learning": {"T": 3, "L": 2},
+    "datasets": {
+        "faces": {"source": "embedded", "path": "faces", "size": 16, "images": 18},
+        "digits": {"source": "embedded", "path": "digits", "size": 16, "images": 9, "classes": ["3"]},
+    },
+    "studies": {
+        "whole": {"datasets": ["faces", "digits"], "snapshots": [1, 3]},
+        "collapse": {
+            "datasets": ["faces"],
+            "show": "settings",
+            "settings": {"literal": {"reading": "literal", "L": 60}},
+        },
+    },
+}
+
+
+def run(folder: Path, edition: dict, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run an edition in a folder."""
+    path = folder / "edition.yaml"
+    path.write_text(yaml.safe_dump(edition))
+    return snakemake(folder, "--configfile", str(path), *options, check=check)
+
+
+def planned(folder: Path, edition: dict) -> dict[str, int]:
+    """The jobs that a dry run would do: rule → number."""
+    said = run(folder, edition, "--dry-run").stdout
+    if "Nothing to be done" in said:
+        return {}
+    rows = said.split("Job stats:")[1].strip().splitlines()[2:]
+    counts = {row.split()[0]: int(row.split()[1]) for row in rows[: [r.split()[0] for r in rows].index("total")]}
+    return {rule: number for rule, number in counts.items() if rule != "all"}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny edition has run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    run(folder, TINY)
+    return folder
+
+
+@pytest.fixture
+def copy(tiny: Path, tmp_path: Path) -> Path:
+    """A fresh copy of it."""
+    return Path(shutil.copytree(tiny, tmp_path / "copy"))
+
+
+# --- the demo edition ----------------------------------------------------------------------------------------
+
+
+def test_demo_learns_on_every_dataset(demo: Path):
+    curves = pd.read_parquet(demo / "results/studies/whole.parquet")
+    assert set(curves["dataset"]) == {"faces", "scenes", "digits"} and not curves["R"].isna().any()
+    R = curves.pivot_table(index="iteration", columns=["dataset", "class", "method", "group"], values="R")
+    assert (R.iloc[-1] < R.iloc[0] / 2).all(), "R falls in every group"
+    smooth = R.T.groupby(["dataset", "method"]).mean().T.iloc[9:].rolling(5).mean().dropna()
+    assert (smooth.diff().dropna() < 0).all().all(), "after ten iterations the mean R falls steadily"
+
+
+def test_demo_shows_collapse_and_recovery(demo: Path):
+    curves = pd.read_parquet(demo / "results/studies/collapse.parquet")
+    R = curves.pivot_table(index="iteration", columns=["setting", "method", "group"], values="R")
+    beyond = R["beyond"]
+    assert (beyond["frame"].iloc[-1] > 3 * beyond["frame"].iloc[0]).all(), "FRAME collapses"
+    assert (beyond["wframe"].iloc[-1] < beyond["wframe"].max() / 2).all(), "wFRAME comes back from its peak"
+    assert (beyond["wframe"].iloc[-1].to_numpy() < beyond["frame"].iloc[-1].to_numpy() / 5).all()
+    assert (R["safe"].iloc[-1] < R["safe"].iloc[0] / 2).all()
+
+
+def test_demo_pictures_have_content(demo: Path):
+    for file in (demo / "results/runs/whole").rglob("*.safetensors"):
+        images = load_file(file)["images"]
+        assert images.dtype == np.uint8 and images.shape[1:] == (9, 32, 32, 3)
+        assert images.std(axis=(2, 3, 4)).min() > 8, f"{file}: a grey picture"
+    sheet = np.asarray(Image.open(demo / "results/figures/whole/samples-faces-all.png").convert("L"))
+    assert sheet.std() > 30 and sheet.shape[0] > 400
+
+
+def test_demo_table_is_what_the_curves_say(demo: Path):
+    table = pd.read_csv(demo / "results/tables/whole.csv", dtype={"class": str})
+    assert list(zip(table["dataset"], table["class"], strict=True)) == [
+        ("faces", "all"),
+        ("scenes", "china"),
+        ("digits", "0"),
+        ("digits", "3"),
+        ("digits", "8"),
+    ]
+    curves = pd.read_parquet(demo / "results/studies/whole.parquet")
+    ends = curves[(curves["iteration"] == curves["iteration"].max()) & (curves["dataset"] == "faces")]
+    by_method = ends.set_index(["method", "group"])["R"]
+    difference = (by_method["wframe"] - by_method["frame"]).mean()
+    assert table.loc[0, "difference"] == pytest.approx(difference, rel=1e-4)
+    assert table.loc[0, "difference_low"] < difference < table.loc[0, "difference_high"]
+    assert (table["difference"] < 0).sum() >= 3
+
+
+def test_demo_page_says_what_it_is(demo: Path):
+    page = (demo / "results/report/index.html").read_text()
+    assert "none of its numbers is compared with a number of the paper" in page.replace("\n  ", " ")
+    for name in ("whole", "collapse"):
+        for figure in json.loads((demo / f"results/figures/{name}/index.json").read_text()):
+            assert f"../figures/{name}/{figure['name']}.png" in page
+            assert (demo / f"results/figures/{name}/{figure['name']}.png").stat().st_size > 5000
+
+
+def test_from_a_number_back_to_the_pictures(demo: Path):
+    """Walk from a run's record to its array, its manifest and the source file, and recompute each hash."""
+    results = demo / "results"
+    manifest = json.loads((results / "manifest.json").read_text())
+    for name, entry in manifest["outputs"].items():
+        assert sha256_file(results / name) == entry["sha256"], name
+    record = manifest["runs"]["whole/scenes/china/base/wframe-0/0"]
+    assert record["inputs"]["pictures"] == sha256_file(results / "data/scenes/china.npy")
+    assert record["inputs"]["bank"] == sha256_file(results / "bank.safetensors")
+    row = pd.read_parquet(results / "data/scenes/china.parquet").iloc[0]
+    from wframe.data.sources import candidates
+
+    first = next(candidates("embedded", "scenes", "china"))
+    import hashlib
+
+    assert first.source == row["source"] and hashlib.sha256(first.read()).hexdigest() == row["sha256"]
+
+
+def test_demo_has_nothing_left_to_do(demo: Path):
+    assert "Nothing to be done" in snakemake(demo, "--dry-run").stdout
+
+
+# --- what reruns when ------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_finds_nothing_to_do(tiny: Path):
+    assert planned(tiny, TINY) == {}
+
+
+def test_divergence_reaches_the_page(tiny: Path):
+    page = (tiny / "results/report/index.html").read_text()
+    assert "2 diverged" in page
+    record = json.loads((tiny / "results/runs/collapse/faces/all/literal/wframe-0/0.json").read_text())
+    assert record["diverged"] == 2
+
+
+def test_another_constant_reruns_its_chain_only(copy: Path):
+    changed = json.loads(json.dumps(TINY))
+    changed["datasets"]["digits"]["learning"] = {"lambda": 1e-3}
+    assert planned(copy, changed) == {"config": 1, "train": 2, "summarise": 1, "figures": 2, "report": 1}
+
+
+def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path: Path):
+    """The trap: code changed before a clone is older than the pulled outputs. Content decides, not time stamps."""
+    package = Path(
+        shutil.copytree(
+            ROOT, tmp_path / "repo", ignore=shutil.ignore_patterns(".git", ".venv", "results", ".snakemake", "data")
+        )
+    )
+    source = package / "src/wframe"
+
+    def dry_run() -> str:
+        argv = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(package / "Snakefile"),
+            "--directory",
+            str(copy),
+        ]
+        argv += ["--profile", str(ROOT / "profiles/default"), "--configfile", str(copy / "edition.yaml"), "--dry-run"]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, cwd=copy, env=os.environ | {"PYTHONPATH": str(package / "src")}
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def jobs() -> set[str]:
+        said = dry_run()
+        return (
+            set()
+            if "Nothing to be done" in said
+            else {row.split()[0] for row in said.split("Job stats:")[1].split("total")[0].strip().splitlines()[2:]}
+            - {"all"}
+        )
+
+    assert jobs() == set(), "a copy with the same content has nothing to do"
+    for file in source.rglob("*.py"):
+        file.touch()
+    assert jobs() == set(), "touching reruns nothing"
+
+    def edit(name: str) -> set[str]:
+        file = source / name
+        before, stamp = file.read_text(), file.stat()
+        file.write_text(before + "\n# changed\n")
+        os.utime(file, ns=(stamp.st_atime_ns, 10**18))  # years older than every output
+        try:
+            return jobs()
+        finally:
+            file.write_text(before)
+
+    assert edit("report/page.py") == {"report"}
+    assert edit("report/page.css") == {"report"}
+    assert edit("paper/figures.py") == {"figures", "report"}
+    assert edit("paper/summarise.py") == {"summarise", "figures", "report"}
+    assert edit("model/algorithm.py") >= {"train", "summarise", "figures", "report"}
+    assert "prepare" not in edit("model/algorithm.py")
+    assert edit("data/prepare.py") >= {"prepare", "train"}
+    assert edit("data/fetch.py" if (source / "data/fetch.py").exists() else "plan.py") <= {
+        "figures",
+        "report",
+        "config",
+    }
+
+
+def test_a_changed_raw_picture_reruns_its_chain_only(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for index in range(9):
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{index}.png")
+    edition = TINY | {
+        "data": str(tmp_path),
+        "datasets": {
+            "cats": {"source": "folder", "path": "pictures", "size": 16, "classes": ["cats"]},
+            "dogs": {"source": "folder", "path": "pictures/dogs", "size": 16},
+        },
+        "studies": {"whole": {"datasets": ["cats", "dogs"]}},
+    }
+    run(tmp_path, edition)
+    assert planned(tmp_path, edition) == {}
+    picture = tmp_path / "pictures/dogs/3.png"
+    Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(picture)
+    os.utime(picture, ns=(10**18, 10**18))
+    jobs = planned(tmp_path, edition)
+    assert jobs["prepare"] == 2  # `cats` shares the folder: it's looked at again,
+    run(tmp_path, edition)
+    assert planned(tmp_path, edition) == {}
+
+
+# --- refusals and interruptions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning": {"lamda": 1}}, "learning.lamda: unknown key"),
+        ({"learning": {"beta": -1}}, "learning.beta = -1"),
+        ({"datasets": {"faces": {"source": "embedded", "path": "faces", "size": 30}}}, "datasets.faces.size = 30"),
+    ],
+)
+def test_bad_editions_are_refused_before_anything_runs(tmp_path: Path, change: dict, message: str):
+    done = run(tmp_path, TINY | change, check=False)
+    assert done.returncode != 0 and message in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_class_with_eight_pictures_is_refused(tmp_path: Path):
+    (tmp_path / "pictures/few").mkdir(parents=True)
+    for index in range(8):
+        Image.new("RGB", (16, 16), (index * 20, 0, 0)).save(tmp_path / f"pictures/few/{index}.png")
+    edition = TINY | {
+        "data": str(tmp_path),
+        "datasets": {"mine": {"source": "folder", "path": "pictures", "classes": ["few"], "size": 16}},
+        "studies": {"whole": {"datasets": ["mine"]}},
+    }
+    done = run(tmp_path, edition, check=False)
+    assert done.returncode != 0
+    assert "8 pictures can be used, a group needs 9. Add some to this class." in done.stdout + done.stderr
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path):
+    """Ctrl-C in the middle of training: nothing finished is lost, and the same command ends with the same bytes."""
+    edition = TINY | {"learning": {"T": 60, "L": 10}, "studies": {"whole": {"datasets": ["faces"]}}}
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    straight.mkdir()
+    cut.mkdir()
+    run(straight, edition)
+    (cut / "edition.yaml").write_text(yaml.safe_dump(edition))
+    argv = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(cut)]
+    argv += ["--profile", str(ROOT / "profiles/default"), "--configfile", str(cut / "edition.yaml")]
+    process = subprocess.Popen(
+        argv, cwd=cut, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    logs = cut / "results/logs/train"
+    while process.poll() is None and not list(logs.rglob("*.log")):
+        time.sleep(0.1)
+    time.sleep(6)  # training takes about twice as long
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+    assert (cut / "results/data/faces/all.npy").exists(), "what was finished is kept"
+    run(cut, edition)
+    for file in (straight / "results/runs").rglob("*"):
+        if file.suffix in (".safetensors", ".parquet"):
+            assert file.read_bytes() == (cut / file.relative_to(straight)).read_bytes(), file.name
+
+
+def test_an_unwritable_results_folder_is_said(tmp_path: Path):
+    (tmp_path / "results").write_text("in the way")
+    done = run(tmp_path, TINY, check=False)
+    assert done.returncode != 0 and "results" in done.stdout + done.stderr
+
+
+# --- lint ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_workflow_is_clean(tmp_path: Path):
+    assert "Congratulations" in (done := snakemake(tmp_path, "--lint")).stdout + done.stderr
+    check = [sys.executable, "-m", "snakefmt", "--check", str(ROOT / "Snakefile"), str(ROOT / "workflow")]
+    assert subprocess.run(check, capture_output=True).returncode == 0
