@@ -116,6 +116,7 @@ def _convert(
             raise ValueError(f"too small: {image.width}×{image.height}")
         if side < args.size:
             notes.append("upsampled")
+        # at its edge the resampling sees the pixels around the part, as if the whole picture had been resized
         small = image.resize((args.size, args.size), Image.Resampling.LANCZOS, box)
         seen[sha256] = candidate.source
         row |= {"status": "used", "crop": ",".join(map(str, box)), "note": ", ".join(notes)}

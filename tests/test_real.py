@@ -1,0 +1,75 @@
+"""The paper's behaviour on real pictures with the VGG-16 bank: what the readings' page promises."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wframe.__main__ import main
+from wframe.engine.learner import settle_process
+from wframe.model.algorithm import Constants, iterate, observe, start
+from wframe.model.bank import Bank, load_bank
+from wframe.model.noise import group_key, key_tensor
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def vgg(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    path = tmp_path_factory.mktemp("bank") / "vgg16.safetensors"
+    main(["bank", "--vgg16", str(real_data / "vgg16/vgg16_caffe_bgr_first4conv.npz"), "--out", str(path)])
+    settle_process(None)
+    return load_bank(path)
+
+
+def prepared(tmp_path: Path, *options: str) -> np.ndarray:
+    """Groups of nine pictures, as `wframe prepare` makes them."""
+    out = tmp_path / "pictures.npy"
+    assert not main(["prepare", *options, "--out", str(out)])
+    pictures = np.load(out)
+    return pictures.reshape(-1, 9, *pictures.shape[1:])
+
+
+def R_curves(bank: Bank, pictures: np.ndarray, c: Constants) -> np.ndarray:
+    """R of each group after each iteration: (T, G)."""
+    bank = bank.to(c.unit)
+    keys = key_tensor([group_key("test", index) for index in range(len(pictures))])
+    curves = []
+    with torch.inference_mode():
+        observed = observe(bank, c, bank.pixels(pictures, c.unit))
+        state = start(bank, observed)
+        for _ in range(c.T):
+            state, record = iterate(bank, c, keys, observed, state)
+            curves.append(record.R.numpy())
+    return np.stack(curves)
+
+
+@pytest.fixture(scope="module")
+def horses(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    options = ["--source", "cifar10", "--path", str(real_data / "cifar10-partial"), "--class", "horse"]
+    return prepared(tmp_path_factory.mktemp("horses"), *options, "--images", "36", "--size", "32")
+
+
+def test_R_falls_on_cifar10_horses(vgg: Bank, horses: np.ndarray):
+    for β in (0.0, 60.0):
+        R = R_curves(vgg, horses[:1], Constants(T=30, L=20, beta=β, delta=0.15, lambda_=2e-3))
+        assert R[0, 0] == pytest.approx(2.58, abs=0.1), "the scale of R at the start, as the pilot saw it"
+        assert R[-1, 0] < R[0, 0] / 4
+
+
+def test_R_falls_on_celeba_faces(vgg: Bank, real_data: Path, tmp_path: Path):
+    options = ["--source", "celeba", "--path", str(real_data / "celeba/img_align_celeba")]
+    faces = prepared(tmp_path, *options, "--images", "9", "--crop", "140", "--size", "64")
+    R = R_curves(vgg, faces, Constants(T=30, L=20, beta=60.0, delta=0.2, lambda_=1e-3))
+    assert R[-1, 0] < R[0, 0] / 4
+
+
+def test_frame_collapses_and_wframe_comes_back(vgg: Bank, horses: np.ndarray):
+    """λ = 1e-2, 30×20 steps, four groups: the paper's main claim (its Figures 1 and 3)."""
+    far = Constants(T=30, L=20, delta=0.15, lambda_=1e-2)
+    frame = R_curves(vgg, horses, far._replace(beta=0.0))
+    wframe = R_curves(vgg, horses, far)
+    assert (frame[-1] > 10 * frame[0]).all(), frame[[0, -1]]
+    assert (wframe.max(0) > wframe[-1]).all()
+    assert (wframe[-1] < frame[-1] / 10).all(), wframe[-1]
