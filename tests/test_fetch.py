@@ -1,0 +1,356 @@
+"""Fetching, against a real HTTP server that misbehaves in all the ways that servers do."""
+
+import hashlib
+import http.server
+import io
+import json
+import socketserver
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from wframe.__main__ import main
+from wframe.data import fetch as fetching
+from wframe.data.registry import load_registry
+
+ROOT = Path(__file__).parent.parent
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """Serves CONTENT at /good; other paths misbehave. Counts requests and bytes."""
+
+    daemon_threads = True
+    content = CONTENT
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.ranges: list[str | None] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def send(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in ({"Content_Length": str(len(body))} | headers).items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        server, what = self.server, self.path
+        server.asked.append(what)
+        server.ranges.append(self.headers.get("Range"))
+        first = server.asked.count(what) == 1
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        rest = server.content[start:]
+        if what == "/good":
+            if start >= len(server.content):
+                self.send(416, b"")
+            else:
+                self.send(206 if start else 200, rest)
+        elif what == "/cut" and first:  # the connection breaks in the middle
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(rest)))
+            self.end_headers()
+            self.wfile.write(rest[:1_000_000])
+            self.wfile.flush()
+            self.connection.close()
+        elif what == "/cut":
+            self.send(206, rest)
+        elif what == "/stall" and first:  # sends some, then nothing
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(rest)))
+            self.end_headers()
+            self.wfile.write(rest[:500_000])
+            self.wfile.flush()
+            time.sleep(3)
+        elif what == "/stall":
+            self.send(206, rest)
+        elif what == "/deaf" and first:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(server.content)))
+            self.end_headers()
+            self.wfile.write(server.content[:1_000_000])
+            self.wfile.flush()
+            self.connection.close()
+        elif what == "/deaf":  # ignores Range
+            self.send(200, server.content)
+        elif what == "/page":  # a quota page with status 200
+            self.send(200, b"<!DOCTYPE html><html><title>Quota exceeded</title></html>", Content_Type="text/html")
+        elif what == "/disguised":  # the same page, said to be a zip
+            self.send(200, b"<!DOCTYPE html><html>Quota exceeded</html>", Content_Type="application/zip")
+        elif what == "/wrong":
+            self.send(200, bytes(len(server.content)))
+        elif what == "/busy" and first:
+            self.send(429, b"later", Retry_After="1")
+        elif what == "/busy":
+            self.send(200, rest)
+        elif what == "/tired" and server.asked.count(what) < 3:
+            self.send(503, b"")
+        elif what == "/tired":
+            self.send(200, rest)
+        elif what == "/moved":
+            self.send(302, b"", Location="/good")
+        elif what == "/slow":
+            time.sleep(1)
+            self.send(200, rest)
+        else:
+            self.send(404, b"no")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def registry(tmp_path: Path, *sources: str, **file: object) -> Path:
+    """A registry with one entry `thing`, one file."""
+    whole = {"name": "thing.bin", "size": len(CONTENT), "md5": hashlib.md5(CONTENT).hexdigest()}
+    whole |= {"sources": list(sources)} | file
+    entry = {"title": "a thing", "terms": "none", "link": "-", "reader": "-"}
+    entry["files"] = [{name: value for name, value in whole.items() if value is not None}]  # type: ignore[assignment]
+    path = tmp_path / "inputs.yaml"
+    path.write_text(yaml.safe_dump({"thing": entry}))
+    return path
+
+
+def fetch(tmp_path: Path, path: Path, *more: str) -> int:
+    quick = ["--timeout", "1", "--tries", "4", "--pause", "0.05"]
+    return main(["fetch", "thing", "--registry", str(path), "--data", str(tmp_path / "data"), *quick, *more])
+
+
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "data/thing/thing.bin"
+
+
+def status(tmp_path: Path, path: Path, capsys: pytest.CaptureFixture, *more: str) -> dict:
+    capsys.readouterr()
+    main(["data", "status", "--json", "--registry", str(path), "--data", str(tmp_path / "data"), *more])
+    return json.loads(capsys.readouterr().out)[0]
+
+
+@pytest.mark.parametrize("way", ["/good", "/cut", "/stall", "/deaf", "/busy", "/tired", "/moved"])
+def test_whole_and_right_whatever_the_server_does(tmp_path: Path, server: Server, way: str):
+    assert fetch(tmp_path, registry(tmp_path, server.url(way))) == 0
+    assert target(tmp_path).read_bytes() == CONTENT
+    assert not list(target(tmp_path).parent.glob("*.part"))
+
+
+def test_a_cut_off_download_goes_on_where_it_stopped(tmp_path: Path, server: Server):
+    fetch(tmp_path, registry(tmp_path, server.url("/cut")))
+    assert server.ranges[0] is None and server.ranges[1] is not None
+    assert 0 < int(server.ranges[1].removeprefix("bytes=").rstrip("-")) <= 1_000_000
+
+
+def test_a_killed_process_goes_on_where_it_stopped(tmp_path: Path, server: Server):
+    path = registry(tmp_path, server.url("/good"))
+    target(tmp_path).parent.mkdir(parents=True)
+    target(tmp_path).with_name("thing.bin.part").write_bytes(CONTENT[:1_234_567])
+    assert fetch(tmp_path, path) == 0
+    assert server.ranges == ["bytes=1234567-"] and target(tmp_path).read_bytes() == CONTENT
+
+
+def test_a_complete_part_needs_no_more_bytes(tmp_path: Path, server: Server):
+    path = registry(tmp_path, server.url("/good"))
+    target(tmp_path).parent.mkdir(parents=True)
+    target(tmp_path).with_name("thing.bin.part").write_bytes(CONTENT)
+    assert fetch(tmp_path, path) == 0 and target(tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("/page", "the server sent a web page instead of the file"),
+        ("/disguised", "it is a web page, not the file"),
+        ("/wrong", "md5"),
+        ("/gone", "status 404"),
+    ],
+)
+def test_a_bad_source_is_passed_over(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, way: str, reason: str
+):
+    assert fetch(tmp_path, registry(tmp_path, server.url(way), server.url("/good"))) == 0
+    assert target(tmp_path).read_bytes() == CONTENT
+    other = tmp_path / "other"
+    assert fetch(other, registry(tmp_path, server.url(way), manual="Ask Ann.")) == 2
+    said = capsys.readouterr().err
+    assert reason in said and server.url(way) in said
+    assert "What to do: Ask Ann." in said and f"Put it at {target(other)}" in said
+    assert not target(other).exists(), "nothing wrong is left under the final name"
+
+
+def test_a_dead_server_is_said(tmp_path: Path, capsys: pytest.CaptureFixture):
+    assert fetch(tmp_path, registry(tmp_path, "http://127.0.0.1:9/thing")) == 2
+    assert "ConnectionError" in capsys.readouterr().err
+
+
+def test_what_is_here_needs_no_server(tmp_path: Path, server: Server):
+    path = registry(tmp_path, server.url("/good"))
+    fetch(tmp_path, path)
+    asked = len(server.asked)
+    assert fetch(tmp_path, path) == 0 and fetch(tmp_path, path, "--offline") == 0
+    assert len(server.asked) == asked
+
+
+def test_offline_says_what_is_missing(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+    assert fetch(tmp_path, registry(tmp_path, server.url("/good")), "--offline") == 2
+    assert "(offline)" in capsys.readouterr().err and server.asked == []
+
+
+def test_put_in_place_by_hand(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+    path = registry(tmp_path)
+    target(tmp_path).parent.mkdir(parents=True)
+    target(tmp_path).write_bytes(CONTENT)
+    assert status(tmp_path, path, capsys)["state"] == "unchecked"
+    assert fetch(tmp_path, path) == 0
+    assert status(tmp_path, path, capsys)["state"] == "here"
+
+
+def test_states(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+    path = registry(tmp_path, server.url("/good"))
+    assert status(tmp_path, path, capsys)["state"] == "missing"
+    target(tmp_path).parent.mkdir(parents=True)
+    target(tmp_path).with_name("thing.bin.part").write_bytes(CONTENT[:2_000_000])
+    assert status(tmp_path, path, capsys)["state"] == "partial, 2 MB"
+    fetch(tmp_path, path)
+    spoiled = bytearray(CONTENT)
+    spoiled[7] ^= 1
+    stamp = target(tmp_path).stat()
+    target(tmp_path).write_bytes(spoiled)
+    import os
+
+    os.utime(target(tmp_path), ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert status(tmp_path, path, capsys)["state"] == "here", "the quick look trusts size and time stamp"
+    deep = status(tmp_path, path, capsys, "--deep")
+    assert deep["state"] == "corrupt" and "md5" in deep["do"]
+    os.utime(target(tmp_path))
+    assert fetch(tmp_path, path) == 0
+    assert target(tmp_path).read_bytes() == CONTENT and target(tmp_path).with_name("thing.bin.wrong").exists()
+
+
+def test_without_a_checksum_the_first_fetch_is_held_to(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+    path = registry(tmp_path, server.url("/good"), md5=None, size=None)
+    assert fetch(tmp_path, path) == 0
+    lock = json.loads((tmp_path / "data/inputs.lock.json").read_text())
+    assert lock == {"thing/thing.bin": hashlib.sha256(CONTENT).hexdigest()}
+    target(tmp_path).unlink()
+    server.content = CONTENT[:-1] + b"x"
+    assert fetch(tmp_path, path) == 2
+    assert "the first fetch had" in capsys.readouterr().err and not target(tmp_path).exists()
+
+
+def test_a_sha256_prefix_is_checked(tmp_path: Path, server: Server):
+    prefix = hashlib.sha256(CONTENT).hexdigest()[:8]
+    assert fetch(tmp_path, registry(tmp_path, server.url("/good"), md5=None, sha256=prefix)) == 0
+    assert fetch(tmp_path / "o", registry(tmp_path, server.url("/good"), md5=None, sha256="deadbeef")) == 2
+
+
+def test_two_processes_fetch_once(tmp_path: Path, server: Server):
+    path = registry(tmp_path, server.url("/slow"))
+    argv = [
+        sys.executable,
+        "-m",
+        "wframe",
+        "fetch",
+        "thing",
+        "--registry",
+        str(path),
+        "--data",
+        str(tmp_path / "data"),
+    ]
+    both = [subprocess.Popen(argv) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert server.asked == ["/slow"] and target(tmp_path).read_bytes() == CONTENT
+
+
+def test_a_full_disk_is_said_before_anything_is_written(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    usage = fetching.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    assert fetch(tmp_path, registry(tmp_path, server.url("/good"))) == 2
+    assert "are needed for thing.bin" in capsys.readouterr().err
+    assert sorted(p.name for p in target(tmp_path).parent.iterdir()) == [".lock"]
+
+
+def archive(kind: str, *names: str) -> bytes:
+    stream = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(stream, "w") as zipped:
+            for name in names:
+                zipped.writestr(name, name)
+    else:
+        with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+            for name in names:
+                info = tarfile.TarInfo(name)
+                info.size = len(name)
+                tar.addfile(info, io.BytesIO(name.encode()))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_archives_are_unpacked_safely(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, kind: str):
+    server.content = archive(kind, "deep/a", "deep/b")
+    members = {"deep/a": hashlib.md5(b"deep/a").hexdigest()}
+    known = {"name": f"t.{kind}", "md5": None, "size": None, "unpack": True}
+    assert fetch(tmp_path, registry(tmp_path, server.url("/good"), **known, members=members)) == 0
+    assert (tmp_path / "data/thing/deep/b").read_text() == "deep/b"
+    server.content = archive(kind, "deep/a", "../evil")
+    other = tmp_path / "other"
+    assert fetch(other, registry(tmp_path, server.url("/good"), **known)) == 2
+    assert "points outside" in capsys.readouterr().err
+    assert not list(other.rglob("evil")) and not list(other.rglob("deep")), "nothing is unpacked"
+    server.content = archive(kind, "deep/a")
+    wrong = {"deep/a": "0" * 32}
+    assert fetch(tmp_path / "third", registry(tmp_path, server.url("/good"), **known, members=wrong)) == 2
+    assert "not the original (md5 differs)" in capsys.readouterr().err
+
+
+def test_unknown_entries_and_keys_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture):
+    path = registry(tmp_path)
+    assert main(["fetch", "thong", "--registry", str(path)]) == 2
+    assert "no entry 'thong' (there are: thing)" in capsys.readouterr().err
+    assert fetch(tmp_path, registry(tmp_path, mirror="x")) == 2
+    assert "thing.files.0.mirror: unknown key" in capsys.readouterr().err
+
+
+def test_the_projects_registry_agrees_with_torchvision():
+    """Its checksums are those that the installed torchvision states."""
+    from torchvision.datasets import CIFAR10, SUN397, CelebA
+    from torchvision.models import VGG16_Weights
+
+    entries = load_registry(ROOT / "config/inputs.yaml")
+    cifar = entries["cifar10"].files[0]
+    assert (cifar.md5, cifar.sources[0]) == (CIFAR10.tgz_md5, CIFAR10.url)
+    listed = {f"{CIFAR10.base_folder}/{name}": md5 for name, md5 in CIFAR10.train_list + CIFAR10.test_list}
+    listed[f"{CIFAR10.base_folder}/{CIFAR10.meta['filename']}"] = CIFAR10.meta["md5"]
+    assert cifar.members == listed
+    images = next(row for row in CelebA.file_list if row[2] == "img_align_celeba.zip")
+    assert entries["celeba"].files[0].md5 == images[1] and images[0] in entries["celeba"].files[0].sources[0]
+    assert entries["sun397"].files[0].md5 == SUN397._DATASET_MD5
+    assert entries["vgg16"].files[0].sources == [VGG16_Weights.IMAGENET1K_FEATURES.url]
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    assert entries["inception"].files[0].sources == [URL_INCEPTION_V3]
