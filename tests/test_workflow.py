@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -45,14 +46,16 @@ def run(folder: Path, edition: dict, *options: str, check: bool = True) -> subpr
     return snakemake(folder, "--configfile", str(path), *options, check=check)
 
 
+def jobs_in(said: str) -> dict[str, int]:
+    """The jobs that a dry run named: rule → number."""
+    names = re.findall(r"^(?:local)?rule (\w+):$", said, re.MULTILINE)
+    assert names or "Nothing to be done" in said, said
+    return {name: names.count(name) for name in names if name != "all"}
+
+
 def planned(folder: Path, edition: dict) -> dict[str, int]:
-    """The jobs that a dry run would do: rule → number."""
-    said = run(folder, edition, "--dry-run").stdout
-    if "Nothing to be done" in said:
-        return {}
-    rows = said.split("Job stats:")[1].strip().splitlines()[2:]
-    counts = {row.split()[0]: int(row.split()[1]) for row in rows[: [r.split()[0] for r in rows].index("total")]}
-    return {rule: number for rule, number in counts.items() if rule != "all"}
+    """The jobs that a dry run would do."""
+    return jobs_in(run(folder, edition, "--dry-run").stdout)
 
 
 @pytest.fixture(scope="session")
@@ -171,14 +174,14 @@ def test_another_constant_reruns_its_chain_only(copy: Path):
 
 def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path: Path):
     """The trap: code changed before a clone is older than the pulled outputs. Content decides, not time stamps."""
-    package = Path(
-        shutil.copytree(
-            ROOT, tmp_path / "repo", ignore=shutil.ignore_patterns(".git", ".venv", "results", ".snakemake", "data")
-        )
-    )
+    package = tmp_path / "repo"
+    for name in ("Snakefile", "config", "workflow", "src", "environment.yml", "uv.lock"):
+        copier = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        package.mkdir(exist_ok=True)
+        copier(ROOT / name, package / name)
     source = package / "src/wframe"
 
-    def dry_run() -> str:
+    def jobs() -> set[str]:
         argv = [
             sys.executable,
             "-m",
@@ -189,20 +192,10 @@ def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path:
             str(copy),
         ]
         argv += ["--profile", str(ROOT / "profiles/default"), "--configfile", str(copy / "edition.yaml"), "--dry-run"]
-        done = subprocess.run(
-            argv, capture_output=True, text=True, cwd=copy, env=os.environ | {"PYTHONPATH": str(package / "src")}
-        )
+        environment = os.environ | {"PYTHONPATH": str(package / "src")}
+        done = subprocess.run(argv, capture_output=True, text=True, cwd=copy, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def jobs() -> set[str]:
-        said = dry_run()
-        return (
-            set()
-            if "Nothing to be done" in said
-            else {row.split()[0] for row in said.split("Job stats:")[1].split("total")[0].strip().splitlines()[2:]}
-            - {"all"}
-        )
+        return set(jobs_in(done.stdout))
 
     assert jobs() == set(), "a copy with the same content has nothing to do"
     for file in source.rglob("*.py"):

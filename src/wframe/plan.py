@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wframe.config import Edition, Method
+from wframe.files import sha256_file
 from wframe.learning import Learning
 from wframe.provenance import SOURCE
-
-BUILTIN_BANK = SOURCE / "model" / "builtin.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,17 @@ def constants_json(learning: Learning) -> str:
     return json.dumps(learning.model_dump(by_alias=True), sort_keys=True)
 
 
+def builtin_bank_hash(edition: Edition) -> str | None:
+    """Return the content hash of the package's bank, where an edition uses it."""
+    return sha256_file(SOURCE / "model" / "builtin.safetensors") if edition.bank.source == "builtin" else None
+
+
 def prepare_options(edition: Edition, dataset: str) -> dict[str, Any]:
     """Return the options of `wframe prepare` for a dataset."""
     entry = edition.datasets[dataset]
-    path = entry.path if entry.source == "embedded" else edition.data_path(entry.path)
     options = {
         "source": entry.source,
-        "path": path,
+        "path": entry.path,
         "size": entry.size,
         "crop": entry.crop,
         "images": entry.images,

@@ -1,7 +1,7 @@
 """What the rules share: the checked edition, its runs, and the hashes that decide what is stale.
 
 INPUTS:  the configuration
-OUTPUTS: results/config.yaml, the edition in full
+OUTPUTS: (none: functions only)
 """
 
 import os
@@ -17,7 +17,9 @@ from wframe.errors import UserError
 from wframe.provenance import code_hash
 
 # jobs run in the environment that Snakemake runs in, also when it wasn't activated
-os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
+)
 
 try:
     EDITION = editions.check(config, "the configuration")
@@ -27,6 +29,12 @@ except UserError as error:
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
+# where things are isn't part of what results depend on: it goes through the environment, not through parameters
+os.environ.update(
+    WFRAME_ROOT=str(EDITION.data_path("")),
+    WFRAME_REGISTRY=f"{workflow.basedir}/config/inputs.yaml",
+)
+
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 
 
@@ -67,16 +75,66 @@ def prepared(ending):
     )
 
 
-rule config:
-    """Write the edition out in full, so that a result can be read without its defaults."""
-    output:
-        "results/config.yaml",
-    log:
-        "results/logs/config.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    params:
-        edition=EDITION.model_dump_json(by_alias=True),
-    shell:
-        "python -m wframe config --json {params.edition:q} > {output} 2> {log}"
+def raw_inputs(wildcards):
+    """What has to be fetched before a dataset can be read."""
+    return [
+        EDITION.data_path(f"{name}/.fetched.json")
+        for name in EDITION.datasets[wildcards.dataset].inputs
+    ]
+
+
+def raw_fingerprint(wildcards):
+    """The content of raw files that no fetch vouches for."""
+    entry = EDITION.datasets[wildcards.dataset]
+    return (
+        ""
+        if entry.source == "embedded" or entry.inputs
+        else fingerprint(EDITION.data_path(entry.path))
+    )
+
+
+def prepare_options(wildcards):
+    """The options of `wframe prepare`."""
+    options = plan.prepare_options(EDITION, wildcards.dataset)
+    return [
+        str(part) for name, value in options.items() for part in (f"--{name}", value)
+    ]
+
+
+def bank_weights(wildcards):
+    """The weights file that the bank is made from; the builtin bank comes with the package."""
+    return (
+        [EDITION.data_path(EDITION.bank.weights)]
+        if EDITION.bank.source == "vgg16"
+        else []
+    )
+
+
+def constants(wildcards):
+    """Algorithm 1's constants of a run, as JSON."""
+    return plan.constants_json(
+        EDITION.constants(
+            wildcards.study, wildcards.dataset, wildcards.setting, wildcards.method
+        )
+    )
+
+
+def study_options(wildcards):
+    """The options of `wframe train` that the study sets."""
+    study = EDITION.studies[wildcards.study]
+    options = ["--shard", f"{wildcards.shard}/{study.shards}"]
+    if study.groups:
+        options += ["--groups", str(study.groups)]
+    if study.snapshots:
+        options += ["--snapshots", ",".join(map(str, study.snapshots))]
+    return options
+
+
+def more_time(wildcards, attempt):
+    """Minutes for a training job: twice as many with each attempt (it goes on from its checkpoint)."""
+    return EDITION.job.minutes * 2 ** (attempt - 1)
+
+
+def more_memory(wildcards, attempt):
+    """Memory for a training job: half as much again with each attempt."""
+    return int(EDITION.job.memory_mb * 1.5 ** (attempt - 1))

@@ -1,50 +1,36 @@
 """From raw data to uint8 arrays, and the bank.
 
 INPUTS:  the data folder (see `wframe data status`), or the pictures that come with the packages
-OUTPUTS: results/data/{dataset}/{class}.npy and .parquet, results/bank.safetensors
+OUTPUTS: results/config.yaml (the edition in full), results/data/{dataset}/{class}.npy and .parquet, results/bank.safetensors
 """
 
 
-def raw_inputs(wildcards):
-    """What has to be fetched before a dataset can be read."""
-    return [
-        EDITION.data_path(f"{name}/.fetched.json")
-        for name in EDITION.datasets[wildcards.dataset].inputs
-    ]
-
-
-def raw_fingerprint(wildcards):
-    """The content of raw files that no fetch vouches for."""
-    entry = EDITION.datasets[wildcards.dataset]
-    return (
-        ""
-        if entry.source == "embedded" or entry.inputs
-        else fingerprint(EDITION.data_path(entry.path))
-    )
-
-
-def prepare_options(wildcards):
-    """The options of `wframe prepare`."""
-    options = plan.prepare_options(EDITION, wildcards.dataset)
-    return [
-        str(part) for name, value in options.items() for part in (f"--{name}", value)
-    ]
+rule config:
+    """Write the edition out in full, so that a result can be read without its defaults."""
+    output:
+        "results/config.yaml",
+    log:
+        "results/logs/config.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        edition=EDITION.model_dump_json(by_alias=True),
+    shell:
+        "python -m wframe config --json {params.edition:q} > {output} 2> {log}"
 
 
 rule fetch:
     """Fetch one entry of config/inputs.yaml; needs the internet, so it runs where Snakemake does."""
     output:
-        protected(f"{EDITION.data_path('{entry}')}/.fetched.json"),
+        f"{EDITION.data_path('{entry}')}/.fetched.json",
     log:
         "results/logs/fetch/{entry}.log",
     localrule: True
     conda:
         "../../environment.yml"
-    params:
-        data=str(EDITION.data_path("")),
-        registry=f"{workflow.basedir}/config/inputs.yaml",
     shell:
-        "python -m wframe fetch {wildcards.entry} --data {params.data:q} --registry {params.registry:q} 2> {log}"
+        'python -m wframe fetch {wildcards.entry} --data "$WFRAME_ROOT" 2> {log}'
 
 
 rule prepare:
@@ -66,22 +52,14 @@ rule prepare:
         raw=raw_fingerprint,
         code=code_hash("wframe.data.prepare"),
     shell:
-        "python -m wframe prepare {params.options:q} --class {wildcards.class_:q} --out {output.array:q}"
+        'python -m wframe prepare {params.options:q} --data "$WFRAME_ROOT" --class {wildcards.class_:q} --out {output.array:q}'
         " --manifest {output.manifest:q} 2> {log:q}"
-
-
-def bank_source(wildcards):
-    """The file that the bank is made from."""
-    bank = EDITION.bank
-    return (
-        EDITION.data_path(bank.weights) if bank.source == "vgg16" else plan.BUILTIN_BANK
-    )
 
 
 rule bank:
     """The bank of this edition: VGG-16's weights converted, or the builtin bank as it comes with the package."""
     input:
-        bank_source,
+        bank_weights,
     output:
         "results/bank.safetensors",
     log:
@@ -91,6 +69,7 @@ rule bank:
         "../../environment.yml"
     params:
         source=EDITION.bank.source,
+        builtin=plan.builtin_bank_hash(EDITION),
         code=code_hash("wframe.model.make_bank"),
     shell:
         "python -m wframe bank --{params.source} {input:q} --out {output} 2> {log}"

@@ -5,36 +5,6 @@ OUTPUTS: results/runs/{study}/{dataset}/{class}/{setting}/{method}-{repeat}/{sha
 """
 
 
-def constants(wildcards):
-    """Algorithm 1's constants of a run, as JSON."""
-    return plan.constants_json(
-        EDITION.constants(
-            wildcards.study, wildcards.dataset, wildcards.setting, wildcards.method
-        )
-    )
-
-
-def study_options(wildcards):
-    """The options of `wframe train` that the study sets."""
-    study = EDITION.studies[wildcards.study]
-    options = ["--shard", f"{wildcards.shard}/{study.shards}"]
-    if study.groups:
-        options += ["--groups", str(study.groups)]
-    if study.snapshots:
-        options += ["--snapshots", ",".join(map(str, study.snapshots))]
-    return options
-
-
-def more_time(wildcards, attempt):
-    """Minutes for a training job: twice as many with each attempt (it goes on from its checkpoint)."""
-    return EDITION.job.minutes * 2 ** (attempt - 1)
-
-
-def more_memory(wildcards, attempt):
-    """Memory for a training job: half as much again with each attempt."""
-    return int(EDITION.job.memory_mb * 1.5 ** (attempt - 1))
-
-
 rule train:
     """Learn FRAME or wFRAME on one shard: groups of nine pictures, all in one batch as far as memory allows."""
     input:

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--source", choices=list(READERS), default="folder", help="which reader; default: class folders")
     add("--path", required=True, help="the folder, archive or database; embedded: faces, scenes or digits")
+    add("--data", type=Path, default=Path(), help="the folder that PATH is below; default: the current one")
     add("--class", dest="class_", default="all", help="one class; default: all pictures")
     add("--size", type=int, default=32, help="side of the prepared pictures")
     add("--crop", type=int, help="side of the centre square that is cut out first; default: the largest")
@@ -66,7 +67,9 @@ def main(args: argparse.Namespace) -> None:
         rows = prepare(args, array)
         totals = Counter(row["status"] for row in rows)
         _judge(args, rows, totals)
-        about = {key: str(value) for key, value in vars(args).items() if key not in ("out", "manifest", "command")}
+        about = {
+            key: str(value) for key, value in vars(args).items() if key not in ("out", "manifest", "command", "data")
+        }
         metadata = {"wframe": json.dumps({"options": about, "totals": totals}, sort_keys=True)}
         pq.write_table(pa.Table.from_pylist(rows, COLUMNS.with_metadata(metadata)), manifest)
     said = ", ".join(f"{number:,} {status}" for status, number in sorted(totals.items(), reverse=True))
@@ -75,13 +78,14 @@ def main(args: argparse.Namespace) -> None:
 
 def prepare(args: argparse.Namespace, array: Path) -> list[dict[str, Any]]:
     """Write the pictures into `array`, row by row; return the manifest's rows."""
-    total = count(args.source, args.path, args.class_) if args.images and args.pick == "spread" else 0
+    path = args.path if args.source == "embedded" else str(args.data / args.path)
+    total = count(args.source, path, args.class_) if args.images and args.pick == "spread" else 0
     rows: list[dict[str, Any]] = []
     seen: dict[str, str] = {}
     used = 0
     with array.open("wb") as stream:
         _write_header(stream, 0, args.size)
-        for index, candidate in enumerate(_reported(candidates(args.source, args.path, args.class_), args)):
+        for index, candidate in enumerate(_reported(candidates(args.source, path, args.class_), args)):
             if used == args.images:
                 break
             if args.pick == "spread" and args.images and index < used * total // args.images:

@@ -12,7 +12,7 @@ from wframe.errors import UserError
 from wframe.files import read_json, write_json
 from wframe.learning import Model, explain
 
-REGISTRY = Path("config/inputs.yaml")
+REGISTRY = Path(os.environ.get("WFRAME_REGISTRY") or "config/inputs.yaml")
 STAMP = ".fetched.json"  # in an entry's folder: what is here; the workflow's sign that an entry is complete
 LOCK = "inputs.lock.json"  # in the data folder: hashes seen at the first fetch
 

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from wframe.engine.learner import settle_process
 from wframe.errors import UserError
 from wframe.files import sha256_file, written
-from wframe.model.bank import CAFFE_FIRST_WEIGHT, CAFFE_MEAN, LAYERS, check_weights, load_bank, save_bank
+from wframe.model.bank import (
+    CAFFE_FIRST_WEIGHT,
+    CAFFE_MEAN,
+    LAYERS,
+    builtin_path,
+    check_weights,
+    load_bank,
+    save_bank,
+)
 from wframe.model.energy import responses
 from wframe.model.readings import UNIT
 from wframe.provenance import versions
@@ -27,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe bank`."""
     add = parser.add_argument
     way = parser.add_mutually_exclusive_group(required=True)
-    way.add_argument("--builtin", type=Path, metavar="BANK", help="check the package's bank and copy it")
+    way.add_argument("--builtin", action="store_true", help="check the package's bank and copy it")
     way.add_argument("--vgg16", type=Path, metavar="WEIGHTS", help="convert VGG-16 weights (.pth or .npz)")
     way.add_argument(
         "--train", type=Path, nargs="+", metavar="PICTURES", help="train on prepared arrays, a class each"
@@ -46,9 +54,9 @@ def main(args: argparse.Namespace) -> None:
     if args.vgg16:
         convert(args.vgg16, args.out, args.channels)
     elif args.builtin:
-        load_bank(args.builtin)
+        load_bank(builtin_path())
         with written(args.out) as part:
-            shutil.copyfile(args.builtin, part)
+            shutil.copyfile(builtin_path(), part)
     else:
         train(args.train, args.out, args.seed, args.steps, args.response)
     about = load_bank(args.out).about
