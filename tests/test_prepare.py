@@ -6,15 +6,18 @@ import io
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import lmdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -64,13 +67,14 @@ def test_rows_lead_back_to_their_files(clean: Path, tmp_path: Path):
             Image.open(io.BytesIO(raw)).convert("RGB").resize((16, 16), Image.Resampling.LANCZOS, (0, 0, 40, 40))
         )
         assert np.array_equal(array[row], np.asarray(by_hand))
-    totals = json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"wframe"])["totals"]
-    assert totals == {"used": 12}
+    about = json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"wframe"])
+    assert about["totals"] == {"used": 12} and about["options"]["class_"] == "good"
 
 
 def test_same_input_same_bytes(clean: Path, tmp_path: Path):
+    dirty(clean / "good")
     for name in ("a", "b"):
-        prepare(clean, tmp_path / name / "x.npy", "--class", "good")
+        prepare(clean, tmp_path / name / "x.npy", "--class", "good", "--skip-limit", "1")
     for ending in (".npy", ".parquet"):
         assert (tmp_path / f"a/x{ending}").read_bytes() == (tmp_path / f"b/x{ending}").read_bytes()
 
@@ -89,6 +93,17 @@ def test_crop_is_central_and_on_record(tmp_path: Path):
     assert abs(inner - (0, 3, 255)).max() <= 2, "nothing of the surroundings is left"
 
 
+def deep_colours() -> bytes:
+    """A PNG of 16 bits per colour, which Pillow can't write: 40×40, (65535, 32768, 0)."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = (b"\0" + struct.pack(">3H", 65535, 32768, 0) * 40) * 40
+    header = struct.pack(">IIBBBBB", 40, 40, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 def dirty(folder: Path) -> dict[str, str]:
     """Write one of each kind of dirty file; return what should become of it."""
     good = picture(100, 64)
@@ -105,6 +120,9 @@ def dirty(folder: Path) -> dict[str, str]:
         "deep.png": (encoded(deep), "16-bit→8-bit"),
         "turned.jpg": (encoded(picture(105), "JPEG", exif=exif), "EXIF-rotated"),
         "palette.gif": (encoded(picture(106), "GIF"), "P→RGB"),
+        "deep colours.png": (deep_colours(), "16-bit→8-bit"),
+        "floats.tif": (encoded(Image.new("F", (40, 40), 0.5), "TIFF"), "skipped"),
+        "program.eps": (encoded(picture(112), "EPS"), "skipped"),
         "dot.png": (encoded(picture(107, 1)), "skipped"),
         "empty.jpg": (b"", "skipped"),
         "wrong.txt": (encoded(picture(108)), ""),
@@ -124,7 +142,10 @@ def test_dirty_pictures_are_converted_or_skipped_and_counted(clean: Path, tmp_pa
     fates = dirty(folder)
     (folder / "loop").symlink_to(folder)
     (folder / "endless.png").symlink_to(folder / "endless.png")
-    (folder / ".DS_Store").write_bytes(b"hidden")
+    os.mkfifo(folder / "pipe.png")
+    (folder / os.fsdecode(b"latin-\xe4.png")).write_bytes(encoded(picture(113)))
+    for hidden in (".DS_Store", "Thumbs.db"):
+        (folder / hidden).write_bytes(b"hidden")
     _, array, manifest = prepare(clean, tmp_path / "x.npy", "--class", "good", "--skip-limit", "0.5")
     assert array is not None and manifest is not None
     lines = manifest.set_index("source")
@@ -134,9 +155,17 @@ def test_dirty_pictures_are_converted_or_skipped_and_counted(clean: Path, tmp_pa
             assert line["status"] == fate and line["why"], name
         else:
             assert line["status"] == "used" and fate in line["note"], (name, line["note"])
-    assert lines.loc["good/endless.png", "status"] == "skipped"
-    assert len(lines) == 12 + len(fates) + 1, "links to folders aren't followed, hidden files are left out"
-    assert (manifest["status"] == "used").sum() == len(array) == 12 + 10
+    assert lines.loc["good/twin b.png", "why"] == f"same bytes as row {lines.loc['good/twin a.png', 'row']:.0f}"
+    links = lines.loc[["good/endless.png", "good/loop"]]
+    assert (links["status"] == "skipped").all() and links["why"].str.startswith("a link").all()
+    assert lines.loc["good/pipe.png", "why"] == "not a regular file"
+    assert lines.loc["good/latin-\\xe4.png", "status"] == "used", "a name that isn't text is spelt out"
+    assert len(lines) == 12 + len(fates) + 4, "hidden files are left out"
+    assert (manifest["status"] == "used").sum() == len(array) == 12 + 11 + 1
+    totals = json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"wframe"])["totals"]
+    assert totals == manifest["status"].value_counts().to_dict() == {"used": 24, "skipped": 9, "duplicate": 1}
+    colours = array[int(lines.loc["good/deep colours.png", "row"])]
+    assert (colours == (255, 128, 0)).all()
     clear = array[int(lines.loc["good/alpha.png", "row"])]
     assert (clear == 255).all(), "what is transparent is white"
     turned = array[int(lines.loc["good/turned.jpg", "row"])].astype(int)
@@ -150,7 +179,7 @@ def test_too_many_skips_stop_it(clean: Path, tmp_path: Path, capsys: pytest.Capt
     (clean / "good/bad.png").write_bytes(b"nothing")
     code, _, _ = prepare(clean, tmp_path / "x.npy", "--class", "good")
     said = capsys.readouterr().err
-    assert code == 2 and "1 of 13 pictures can't be read" in said and "good/bad.png: " in said
+    assert code == 2 and "1 of 13 pictures can't be used" in said and "good/bad.png: " in said
     assert not (tmp_path / "x.npy").exists() and not list(tmp_path.glob(".x*")), "nothing half-written is left"
 
 
@@ -183,22 +212,73 @@ def test_archives_and_members_that_point_outside(clean: Path, tmp_path: Path, ki
     assert manifest.loc[manifest["status"] == "skipped", "why"].tolist() == ["points outside its archive"]
 
 
-def test_a_truncated_archive_is_refused(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    archive = tmp_path / "pictures.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(clean / "good", "good")
-    archive.write_bytes(archive.read_bytes()[:3000])
-    assert prepare(archive, tmp_path / "x.npy", "--class", "good")[0] == 2
-    assert "not a whole archive" in capsys.readouterr().err
+@pytest.mark.parametrize("kind", ["", "gz", "xz"])
+def test_a_truncated_archive_is_refused(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, kind: str):
+    """Wherever it is cut: in a picture, in a header, or between two members."""
+    archive = tmp_path / "pictures.tar"
+    with tarfile.open(archive, f"w:{kind}") as tar:
+        for file in sorted((clean / "good").iterdir()):
+            tar.add(file, f"good/{file.name}")
+    whole = archive.read_bytes()
+    with tarfile.open(archive) as tar:
+        ends = [member.offset for member in tar.getmembers()][6:] if not kind else []
+    for cut in [len(whole) // 3, len(whole) // 2, *ends, *(end + 100 for end in ends)]:
+        archive.write_bytes(whole[:cut])
+        assert prepare(archive, tmp_path / "x.npy", "--class", "good", "--skip-limit", "1")[0] == 2, cut
+        assert "not a whole archive" in capsys.readouterr().err
+    if not kind:  # a broken header in the middle isn't the end either
+        archive.write_bytes(whole[: ends[3]] + b"x" * 512 + whole[ends[3] + 512 :])
+        assert prepare(archive, tmp_path / "x.npy", "--class", "good")[0] == 2
+
+
+def test_sun397_sorts_its_classes_under_letters(clean: Path, tmp_path: Path):
+    (clean / "good").rename(clean / "coast")
+    (clean / "c").mkdir()
+    _, flat, _ = prepare(clean, tmp_path / "flat.npy", "--source", "sun", "--class", "coast")
+    (clean / "coast").rename(clean / "c" / "coast")
+    _, sorted_, manifest = prepare(clean, tmp_path / "sorted.npy", "--source", "sun", "--class", "coast")
+    with tarfile.open(tmp_path / "SUN397.tar.gz", "w:gz") as tar:
+        tar.add(clean, "SUN397")
+    inside = f"{tmp_path}/SUN397.tar.gz!SUN397"
+    _, packed, _ = prepare(inside, tmp_path / "packed.npy", "--source", "sun", "--class", "coast")
+    assert flat is not None and sorted_ is not None and packed is not None and manifest is not None
+    assert np.array_equal(flat, sorted_) and len(packed) == 12
+    assert manifest["source"].iloc[2] == "c/coast/2.png"
+
+
+def test_celeba_from_parquet_files(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """As Hugging Face stores pictures: a column `image` with bytes and a path."""
+    raws = [encoded(picture(index), "JPEG") for index in range(12)]
+    for table, rows in (("train-0.parquet", raws[:7]), ("train-1.parquet", raws[7:])):
+        images = [{"bytes": raw, "path": "x.jpg"} for raw in rows]
+        pq.write_table(pa.table({"id": list(range(len(rows))), "image": images}), tmp_path / table)
+    out = tmp_path / "out" / "x.npy"
+    _, array, manifest = prepare(tmp_path, out, "--source", "celeba", "--crop", "20", "--images", "10")
+    assert array is not None and manifest is not None and len(array) == 10
+    assert manifest["source"].iloc[[0, 9]].tolist() == ["train-0.parquet[0]", "train-1.parquet[2]"]
+    assert manifest["sha256"].tolist() == [hashlib.sha256(raw).hexdigest() for raw in raws[:10]]
+    assert set(manifest["crop"]) == {"10,10,30,30"}
+    pq.write_table(pa.table({"image": ["a name"]}), tmp_path / "train-0.parquet")
+    assert prepare(tmp_path, out, "--source", "celeba")[0] == 2
+    assert "train-0.parquet: can't be read as a table of pictures" in capsys.readouterr().err
+
+
+def test_a_folder_with_an_exclamation_mark(clean: Path, tmp_path: Path):
+    place = clean.rename(tmp_path / "Wow!")
+    assert prepare(place, tmp_path / "x.npy", "--class", "good")[0] == 0
+    assert prepare(f"{tmp_path}/Wow!/good", tmp_path / "x.npy")[0] == 0
 
 
 def test_picking(clean: Path, tmp_path: Path):
     _, _, first = prepare(clean, tmp_path / "a.npy", "--images", "9")
-    _, _, spread = prepare(clean, tmp_path / "b.npy", "--images", "10", "--pick", "spread")
+    _, _, spread = prepare(clean, tmp_path / "b.npy", "--images", "9", "--pick", "spread")
     assert first is not None and spread is not None
     assert first["source"].tolist() == [f"good/{index}.png" for index in range(9)]
-    assert spread["source"].tolist() == [f"good/{index * 12 // 10}.png" for index in range(10)] or len(spread) == 10
-    assert spread["source"].iloc[-1] == "good/10.png"
+    assert spread["source"].tolist() == [f"good/{index}.png" for index in (0, 1, 2, 4, 5, 6, 8, 9, 10)]
+    (clean / "good" / "4.png").write_bytes(b"broken")
+    _, _, mended = prepare(clean, tmp_path / "c.npy", "--images", "9", "--pick", "spread", "--skip-limit", "0.2")
+    assert mended is not None, "the next good picture takes the place of a broken one"
+    assert (mended["status"] == "used").sum() == 9 and "good/5.png" in mended["source"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -206,11 +286,20 @@ def test_picking(clean: Path, tmp_path: Path):
     [
         (["--class", "bad"], "no such class folder (there are: good)"),
         (["--images", "100"], "12 pictures can be used, 100 are asked for"),
+        (["--images", "100", "--pick", "spread"], "12 pictures can be used, 100 are asked for"),
+        (["--images", "8"], "--images 8: must be at least 9"),
+        (["--crop", "0"], "--crop 0: must be at least 8"),
+        (["--skip-limit", "2"], "--skip-limit 2: is a share, from 0 to 1"),
+        (["--class", "few"], "class few: 8 pictures can be used, a group needs 9. Add some"),
         (["--source", "cifar10"], "no CIFAR-10 here"),
         (["--source", "lsun"], "no LSUN database here"),
     ],
 )
 def test_refusals(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, options: list[str], message: str):
+    if "few" in options:
+        (clean / "good").rename(clean / "few")
+        for index in range(4):
+            (clean / f"few/{index}.png").unlink()
     assert prepare(clean, tmp_path / "x.npy", *options)[0] == 2
     assert message in capsys.readouterr().err
 
@@ -244,6 +333,28 @@ def test_cifar10(tmp_path: Path):
     assert np.array_equal(array[1], first[3].reshape(3, 32, 32).transpose(1, 2, 0))
     _, whole, _ = prepare(tmp_path, tmp_path / "y.npy", "--source", "cifar10", "--size", "32")
     assert whole is not None and len(whole) == 100
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
+    packed = tmp_path / "cifar-10-python.tar.gz"
+    _, same, _ = prepare(packed, tmp_path / "z.npy", "--source", "cifar10", "--size", "32")
+    assert np.array_equal(whole, same)
+
+
+def test_cifar10_refusals(tmp_path: Path, capsys: pytest.CaptureFixture):
+    folder = tmp_path / "cifar-10-batches-py"
+    batches(folder)
+    for path, options, message in (
+        (tmp_path, ["--class", "cat"], "has no class 'cat' (it has: plane, horse)"),
+        (f"{tmp_path}!val", [], "a train and a test part, no 'val'"),
+        (f"{tmp_path}!test", [], "no test_batch"),
+    ):
+        assert prepare(path, tmp_path / "x.npy", "--source", "cifar10", *options)[0] == 2
+        assert message in capsys.readouterr().err
+    whole = (folder / "data_batch_2").read_bytes()
+    for broken in (whole[:1000], b"", pickle.dumps([1]), pickle.dumps({"data": np.zeros((2, 3072), np.uint8)})):
+        (folder / "data_batch_2").write_bytes(broken)
+        assert prepare(tmp_path, tmp_path / "x.npy", "--source", "cifar10")[0] == 2
+        assert "data_batch_2 isn't a CIFAR-10 batch" in capsys.readouterr().err
 
 
 def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -257,35 +368,116 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, capsys: py
     assert "it wants to run" in capsys.readouterr().err and not Path("evil").exists()
 
 
+def lsun(folder: Path, pictures: int, side: int = 40) -> list[str]:
+    """Write a real lmdb with LSUN's scheme, 40 hex digits → an encoded image; return its keys in order."""
+    keys = [hashlib.sha1(str(index).encode()).hexdigest() for index in range(pictures)]
+    with lmdb.open(str(folder), map_size=1 << 28) as database, database.begin(write=True) as transaction:
+        for index, key in enumerate(keys):
+            transaction.put(key.encode(), encoded(picture(index, side), "WEBP", lossless=True))
+    return sorted(keys)
+
+
 def test_lsun(tmp_path: Path):
-    """A real lmdb with LSUN's scheme: 40 hex digits → an encoded image."""
-    with lmdb.open(str(tmp_path / "db"), map_size=1 << 24) as database, database.begin(write=True) as transaction:
-        for index in range(12):
-            key = hashlib.sha1(str(index).encode()).hexdigest().encode()
-            transaction.put(key, encoded(picture(index), "WEBP", lossless=True))
-    _, array, manifest = prepare(tmp_path / "db", tmp_path / "x.npy", "--source", "lsun", "--images", "10")
+    keys = lsun(tmp_path / "db", 12)
+    before = sorted(path.name for path in (tmp_path / "db").iterdir())
+    (tmp_path / "out").mkdir()
+    _, array, manifest = prepare(tmp_path / "db", tmp_path / "out/x.npy", "--source", "lsun", "--images", "10")
     assert array is not None and manifest is not None
-    keys = sorted(hashlib.sha1(str(index).encode()).hexdigest() for index in range(12))
     assert manifest["source"].tolist() == keys[:10]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["db", "x.npy", "x.parquet"], "no key cache"
+    assert before == sorted(path.name for path in (tmp_path / "db").iterdir()), "no key cache"
+    _, _, spread = prepare(
+        tmp_path / "db", tmp_path / "out/x.npy", "--source", "lsun", "--images", "9", "--pick", "spread"
+    )
+    assert spread is not None
+    assert spread["source"].tolist() == [keys[index] for index in (0, 1, 2, 4, 5, 6, 8, 9, 10)]
 
 
-def test_memory_stays_flat(tmp_path: Path):
+def test_lsun_reads_each_key_once_across_reopenings(tmp_path: Path):
+    from wframe.data.sources import candidates, count
+
+    keys = lsun(tmp_path / "db", 2003, side=8)
+    assert count("lsun", str(tmp_path / "db"), "all") == 2003
+    found = [
+        (candidate.source, len(candidate.read()) > 0) for candidate in candidates("lsun", f"{tmp_path}/db", "all")
+    ]
+    assert found == [(key, True) for key in keys]
+
+
+def test_a_truncated_lsun_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Reading beyond the end of a mapped file kills a process: so it must not come to that."""
+    lsun(tmp_path / "db", 12)
+    file = tmp_path / "db/data.mdb"
+    whole = file.read_bytes()
+    for cut in (len(whole) // 2, 5000, 100):
+        file.write_bytes(whole[:cut])
+        assert prepare(tmp_path / "db", tmp_path / "x.npy", "--source", "lsun")[0] == 2
+        assert "not a whole LSUN database" in capsys.readouterr().err
+    assert prepare(tmp_path / "db", tmp_path / "x.npy", "--source", "lsun", "--class", "bedroom")[0] == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "lsun"])
+def test_memory_stays_flat(tmp_path: Path, kind: str):
     """Ten times as many pictures don't take more memory: each passes alone."""
-    with zipfile.ZipFile(tmp_path / "many.zip", "w") as zipped:
-        for index in range(4000):
-            zipped.writestr(f"{index}.png", encoded(Image.fromarray(np.full((8, 8, 3), index % 251, np.uint8))))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    raws = []
+    for index in range(4000):
+        noise[0, 0] = index % 256, index // 256, 0
+        raws.append(encoded(Image.fromarray(noise), "BMP"))  # 12 kB each: 49 MB in all, and 196 MB as an array
+    place = tmp_path / "many"
+    if kind == "folder":
+        place.mkdir()
+        for index, raw in enumerate(raws):
+            (place / f"{index}.bmp").write_bytes(raw)
+    elif kind == "tar":
+        with tarfile.open(place, "w") as tar:
+            for index, raw in enumerate(raws):
+                member = tarfile.TarInfo(f"{index}.bmp")
+                member.size = len(raw)
+                tar.addfile(member, io.BytesIO(raw))
+    else:
+        with lmdb.open(str(place), map_size=1 << 28) as database, database.begin(write=True) as transaction:
+            for index, raw in enumerate(raws):
+                transaction.put(hashlib.sha1(str(index).encode()).hexdigest().encode(), raw)
     peaks = []
-    for count in (400, 4000):
+    for images in (400, 4000):
+        options = ["--source", "lsun" if kind == "lsun" else "folder", "--size", "128", "--images", str(images)]
+        options += ["--path", str(place), "--out", str(tmp_path / "x.npy")]
         code = (
-            "import resource; from wframe.__main__ import main; "
-            f"main(['prepare', '--path', '{tmp_path}/many.zip', '--out', '{tmp_path}/x.npy', '--size', '128', "
-            f"'--images', '{count}', '--source', 'lsun' if False else 'folder', '--skip-limit', '1']); "
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+            "import resource, sys; from wframe.__main__ import main; status = main(['prepare', *sys.argv[1:]]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        peaks.append(int(done.stdout.split()[-1]))
-    assert peaks[1] < peaks[0] + 30_000, "in kB; the larger array alone has 12 MB, held whole it would take 200 MB"
+        done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert len(np.load(tmp_path / "x.npy", mmap_mode="r")) == 4000
+    assert peaks[1] < peaks[0] + 20_000, f"{peaks} kB"
+
+
+@pytest.mark.parametrize(
+    ("which", "class_", "number"),
+    [("faces", "all", 100), ("digits", "all", 1797), ("digits", "8", 174), ("scenes", "china", 181)],
+)
+def test_embedded(tmp_path: Path, which: str, class_: str, number: int):
+    _, array, manifest = prepare(which, tmp_path / "x.npy", "--source", "embedded", "--class", class_)
+    assert array is not None and manifest is not None and len(array) == number
+    assert manifest["source"].is_unique and (array.reshape(number, -1).std(1) > 2).mean() > 0.95, (
+        "pictures, not blanks"
+    )
+
+
+def test_every_scene_is_in_the_packages(tmp_path: Path):
+    from wframe.data.embedded import PHOTOGRAPHS
+    from wframe.data.sources import candidates
+
+    for name in PHOTOGRAPHS:
+        first = next(candidates("embedded", "scenes", name))
+        width, height = Image.open(io.BytesIO(first.read())).size
+        assert first.box is not None and first.box[2] <= width and first.box[3] <= height and first.box[2] >= 100
+
+
+def test_it_starts_without_torch():
+    code = "import sys, wframe.data.prepare; print({'torch', 'torchvision', 'lmdb', 'sklearn'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
 def test_options_of_the_command_are_the_datasets_fields():
