@@ -80,6 +80,19 @@ def test_what_changes_what():
     assert full.constants("s", "cats", "base", "frame").lambda_ == 1e-3
 
 
+@pytest.mark.parametrize("path", EDITIONS, ids=lambda path: path.stem)
+def test_an_edition_written_in_full_is_the_same(path: Path):
+    """results/config.yaml is what figures and page are made from."""
+    full = config.load(path)
+    again = config.check(yaml.safe_load(yaml.safe_dump(full.model_dump(mode="json", by_alias=True))))
+    for run in plan.runs(full):
+        key = (run.study, run.dataset, run.setting, run.method)
+        assert full.constants(*key) == again.constants(*key)
+    for name, study in full.studies.items():
+        for setting, change in study.settings.items():
+            assert again.studies[name].settings[setting].model_fields_set == change.model_fields_set
+
+
 def test_runs_are_datasets_classes_settings_methods_and_repeats():
     full = config.check(
         edition(

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from wframe.errors import UserError
 from wframe.learning import Learning, Model, explain
@@ -33,6 +40,12 @@ class LearningChange(Model):
     theta: Literal["position", "filter"] | None = None
     penalty: Literal["mean", "sum"] | None = None
     clip: float | None = Field(None, gt=0)
+
+    @model_serializer(mode="wrap")
+    def _changes_only(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write only what is changed, so that a configuration written in full reads back as the same."""
+        changed = {"lambda" if name == "lambda_" else name for name in self.model_fields_set}
+        return {name: value for name, value in write(self).items() if name.rstrip("_") in changed}
 
 
 class Bank(Model):
