@@ -1,4 +1,4 @@
-"""What several tests share: the real data, where it is, and the demo edition's results, made once."""
+"""What several tests share: the real data, where it is, and the demo and a tiny edition's results, each made once."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,4 +34,38 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo edition has run from nothing; its results are in `results`."""
     folder = tmp_path_factory.mktemp("demo")
     snakemake(folder)
+    return folder
+
+
+TINY = {
+    "edition": "tiny",
+    "device": "cpu",
+    "learning": {"T": 3, "L": 2},
+    "datasets": {
+        "faces": {"source": "embedded", "path": "faces", "size": 16, "images": 18},
+        "digits": {"source": "embedded", "path": "digits", "size": 16, "images": 9, "classes": ["3"]},
+    },
+    "studies": {
+        "whole": {"datasets": ["faces", "digits"], "snapshots": [1, 3]},
+        "collapse": {
+            "datasets": ["faces"],
+            "show": "settings",
+            "settings": {"literal": {"reading": "literal", "L": 60}},
+        },
+    },
+}
+
+
+def run(folder: Path, edition: dict, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run an edition in a folder."""
+    path = folder / "edition.yaml"
+    path.write_text(yaml.safe_dump(edition))
+    return snakemake(folder, "--configfile", str(path), *options, check=check)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny edition has run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    run(folder, TINY)
     return folder

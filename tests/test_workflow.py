@@ -14,36 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, snakemake
+from conftest import ROOT, TINY, run, snakemake
 from PIL import Image
 from safetensors.numpy import load_file
 
 from wframe.files import sha256_file
-
-TINY = {
-    "edition": "tiny",
-    "device": "cpu",
-    "learning": {"T": 3, "L": 2},
-    "datasets": {
-        "faces": {"source": "embedded", "path": "faces", "size": 16, "images": 18},
-        "digits": {"source": "embedded", "path": "digits", "size": 16, "images": 9, "classes": ["3"]},
-    },
-    "studies": {
-        "whole": {"datasets": ["faces", "digits"], "snapshots": [1, 3]},
-        "collapse": {
-            "datasets": ["faces"],
-            "show": "settings",
-            "settings": {"literal": {"reading": "literal", "L": 60}},
-        },
-    },
-}
-
-
-def run(folder: Path, edition: dict, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run an edition in a folder."""
-    path = folder / "edition.yaml"
-    path.write_text(yaml.safe_dump(edition))
-    return snakemake(folder, "--configfile", str(path), *options, check=check)
 
 
 def jobs_in(said: str) -> dict[str, int]:
@@ -56,14 +31,6 @@ def jobs_in(said: str) -> dict[str, int]:
 def planned(folder: Path, edition: dict) -> dict[str, int]:
     """The jobs that a dry run would do."""
     return jobs_in(run(folder, edition, "--dry-run").stdout)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the tiny edition has run."""
-    folder = tmp_path_factory.mktemp("tiny")
-    run(folder, TINY)
-    return folder
 
 
 @pytest.fixture

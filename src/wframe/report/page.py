@@ -178,7 +178,9 @@ def number(value: Any, digits: int = 3) -> str:
         return "–"
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}"
-    return f"{value:#.{digits}g}".rstrip(".") if 1e-3 <= abs(value) < 1000 else f"{value:,.{digits}g}"
+    if 1e-3 <= abs(value) < 1000:
+        return f"{value:#.{digits}g}".rstrip(".")
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,148 @@
+"""The page and the figures of a small edition: complete, readable, self-contained."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from wframe.paper.figures import tile
+from wframe.paper.stats import mean_interval, paired_difference
+from wframe.report.page import compare, duration, number
+
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+
+
+class Outline(HTMLParser):
+    """Collects what a reader of the page meets, and checks that tags are balanced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[int] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.rows = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if named.get("href"):
+            self.links.append(str(named["href"]))
+        if tag == "img":
+            self.images.append(named)
+        if named.get("id"):
+            self.ids.append(str(named["id"]))
+        self.rows += tag == "tr"
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+
+@pytest.fixture
+def page(tiny: Path) -> tuple[str, Outline]:
+    text = (tiny / "results/report/index.html").read_text()
+    outline = Outline()
+    outline.feed(text)
+    assert not outline.open
+    return text, outline
+
+
+def test_headings_are_in_order_and_ids_differ(page: tuple[str, Outline]):
+    _, outline = page
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+    assert len(set(outline.ids)) == len(outline.ids)
+
+
+def test_every_link_and_picture_leads_somewhere(page: tuple[str, Outline], tiny: Path):
+    text, outline = page
+    folder = tiny / "results/report"
+    for link in outline.links:
+        assert link[1:] in outline.ids if link.startswith("#") else (folder / link).is_file(), link
+    for image in outline.images:
+        assert (folder / str(image["src"])).is_file() and len(str(image["alt"])) > 20
+    assert "http://" not in text and "https://" not in text, "nothing from elsewhere"
+    assert not re.search(
+        r"\bnan\b|\bNone\b", re.sub(r"<pre>.*?</pre>|<style>.*?</style>|<code>.*?</code>", "", text, flags=re.S)
+    )
+
+
+def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
+    _, outline = page
+    shown = {str(image["src"]).removeprefix("../figures/") for image in outline.images}
+    listed = {
+        f"{name}/{figure['name']}.png"
+        for name in ("whole", "collapse")
+        for figure in json.loads((tiny / f"results/figures/{name}/index.json").read_text())
+    }
+    assert shown == listed and len(listed) == 2 + 2 + 2 + 1
+    assert outline.rows == (1 + 2) + (1 + 1)
+
+
+def test_figures_carry_their_numbers(tiny: Path):
+    curves = pd.read_parquet(tiny / "results/studies/whole.parquet")
+    numbers = pd.read_csv(tiny / "results/figures/whole/response-distance.csv")
+    one = numbers[
+        (numbers["dataset"] == "faces") & (numbers["method"] == "wframe") & (numbers["iteration"] == 3)
+    ].iloc[0]
+    R = curves[(curves["dataset"] == "faces") & (curves["method"] == "wframe") & (curves["iteration"] == 3)]["R"]
+    assert one["n"] == 2 and one["mean"] == pytest.approx(R.mean(), rel=1e-5)
+    for ending in (".png", ".pdf"):
+        assert (tiny / f"results/figures/whole/energy{ending}").stat().st_size > 3000
+
+
+def test_a_diverged_run_is_said_not_drawn(tiny: Path):
+    (figure,) = json.loads((tiny / "results/figures/collapse/index.json").read_text())
+    assert "diverges at once" in figure["alt"] and figure["title"].startswith("literal: reading = literal, L = 60")
+    snapshots = load_file(tiny / "results/runs/collapse/faces/all/literal/frame-0/0.safetensors")["snapshots"]
+    assert snapshots.shape[0] == 0
+
+
+def test_tile_puts_pictures_in_rows():
+    pictures = np.stack([np.full((4, 4, 3), value, np.uint8) for value in range(9)])
+    sheet = tile(pictures)
+    assert sheet.shape == (14, 14, 3)
+    assert sheet[0, 5, 0] == 1 and sheet[5, 0, 0] == 3 and sheet[13, 13, 0] == 8 and sheet[4, 0, 0] == 255
+
+
+def test_pictures_in_the_sheet_are_the_chains(tiny: Path):
+    sheet = np.asarray(Image.open(tiny / "results/figures/whole/samples-faces-all.png").convert("RGB"))
+    assert sheet.std() > 20
+
+
+def test_intervals():
+    interval = mean_interval([1.0, 2.0, 3.0, np.nan])
+    assert interval.mean == 2 and interval.n == 3
+    assert interval.high - 2 == pytest.approx(4.303 / 3**0.5, rel=1e-3), "Student's t with two degrees of freedom"
+    assert np.isnan(mean_interval([1.0]).low) and np.isnan(mean_interval([]).mean)
+    assert paired_difference([1, 2, 3], [2, 3, 4]).mean == -1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-2.0, -1.0, "wFRAME lower"),
+        (1.0, 2.0, "wFRAME higher"),
+        (-1.0, 1.0, "can't tell"),
+        (np.nan, np.nan, "too few"),
+    ],
+)
+def test_verdicts_of_a_difference(low: float, high: float, verdict: str):
+    assert compare({"difference_low": low, "difference_high": high}).startswith(verdict)
+
+
+def test_numbers_for_people():
+    assert [number(v) for v in (0.1573, 1.1, 40.48, 8428.9, 3, float("nan"), 1e-5)] == [
+        *("0.157", "1.10", "40.5", "8,429", "3", "–", "1e-05")
+    ]
+    assert [duration(v) for v in (3.21, 200, 8000)] == ["3.2 s", "3.3 min", "2.2 h"]
