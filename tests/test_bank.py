@@ -8,7 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from wframe.__main__ import main
 from wframe.errors import UserError
+from wframe.files import sha256_file
 from wframe.model.bank import CAFFE_MEAN, LAYERS, builtin_path, load_bank, save_bank
 from wframe.model.energy import responses
 from wframe.model.make_bank import convert, train
@@ -35,10 +37,16 @@ def test_the_builtin_bank_carries_its_record():
     assert len(about["data"]) == 22 and all(len(sha256) == 64 for sha256 in about["data"].values())
 
 
+@pytest.mark.parametrize("name", ["faces/all", "scenes/brick", "digits/3"])
+def test_the_builtin_bank_was_trained_on_these_pictures(tmp_path: Path, name: str):
+    """The hashes on its record are those of what `wframe prepare` makes now."""
+    which, class_ = name.split("/")
+    main(["prepare", "--source", "embedded", "--path", which, "--class", class_, "--out", str(tmp_path / "x.npy")])
+    assert load_bank(builtin_path()).about["data"][name] == sha256_file(tmp_path / "x.npy")
+
+
 def test_the_builtin_banks_calibration_is_true(tmp_path: Path):
     """Its responses on real pictures have the scale that its record states (VGG-16's is 2.6)."""
-    from wframe.__main__ import main
-
     main(["prepare", "--source", "embedded", "--path", "scenes", "--out", str(tmp_path / "all.npy")])
     bank = load_bank(builtin_path())
     pictures = np.load(tmp_path / "all.npy")[::8]
