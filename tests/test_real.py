@@ -1,10 +1,15 @@
 """The paper's behaviour on real pictures with the VGG-16 bank: what the readings' page promises."""
 
+import hashlib
 from pathlib import Path
 
+import lmdb
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
+from conftest import ROOT, run
 
 from wframe.__main__ import main
 from wframe.engine.learner import settle_process
@@ -73,3 +78,26 @@ def test_frame_collapses_and_wframe_comes_back(vgg: Bank, horses: np.ndarray):
     assert (frame[-1] > 10 * frame[0]).all(), frame[[0, -1]]
     assert (wframe.max(0) > wframe[-1]).all()
     assert (wframe[-1] < frame[-1] / 10).all(), wframe[-1]
+
+
+def test_all_four_datasets_pass_the_workflow(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The `real` edition with a tiny schedule, and LSUN pictures in a real lmdb with LSUN's keys."""
+    monkeypatch.setenv("WFRAME_DATA", str(real_data))
+    database = tmp_path / "lsun_lmdb"
+    with lmdb.open(str(database), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
+        for file in sorted((real_data / "lsun-sample").rglob("*.*g")):
+            transaction.put(hashlib.sha1(file.name.encode()).hexdigest().encode(), file.read_bytes())
+    edition = yaml.safe_load((ROOT / "config/real.yaml").read_text())
+    edition["learning"] |= {"T": 4, "L": 3}
+    edition["datasets"]["lsun"] = {"source": "lsun", "path": str(database), "size": 64}
+    del edition["studies"]["collapse"]
+    edition["studies"]["whole"] |= {"datasets": ["celeba", "lsun", "cifar10", "sun"], "groups": 1, "snapshots": [4]}
+    run(tmp_path, edition)
+    curves = pd.read_parquet(tmp_path / "results/studies/whole.parquet")
+    assert set(curves["dataset"]) == {"celeba", "lsun", "cifar10", "sun"} and len(curves) == 6 * 2 * 4
+    assert not curves["R"].isna().any() and (curves["diverged"] < 0).all()
+    page = (tmp_path / "results/report/index.html").read_text()
+    assert "VGG" in page or "vgg16" in page
+    manifest = pd.read_parquet(tmp_path / "results/data/celeba/all.parquet")
+    first = real_data / "celeba" / "img_align_celeba" / Path(manifest["source"].iloc[0]).name
+    assert hashlib.sha256(first.read_bytes()).hexdigest() == manifest["sha256"].iloc[0]
