@@ -181,15 +181,15 @@ def test_one_diverged_group_does_not_touch_the_others():
     assert torch.allclose(both.x[:1], lone.x) and torch.allclose(both.θ[:1], lone.θ)
 
 
-@pytest.mark.parametrize("β", [0.0, 60.0])
-def test_algorithm_1_against_a_hand_written_reference(β: float):
-    """Two learning iterations for one group, image by image, filter by filter, with autograd."""
+@pytest.mark.parametrize(("β", "before"), [(0.0, "kept"), (60.0, "kept"), (60.0, "renewed")])
+def test_algorithm_1_against_a_hand_written_reference(β: float, before: str):
+    """Three learning iterations for one group, image by image, filter by filter, with autograd."""
     bank, y, keys = observed_and_bank()
     y, keys = y[:1], keys[:1]
-    c = Constants(T=2, L=3, M=3, beta=β, delta=0.2, sigma=0.1, lambda_=0.05, penalty="sum")
+    c = Constants(T=3, L=3, M=3, beta=β, delta=0.2, sigma=0.1, lambda_=0.05, penalty="sum", before=before)
     observed = observe(bank, c, y)
     state = start(bank, observed)
-    for _ in range(2):
+    for _ in range(3):
         state, _ = iterate(bank, c, keys, observed, state)
 
     def F(x: torch.Tensor) -> torch.Tensor:
@@ -205,7 +205,8 @@ def test_algorithm_1_against_a_hand_written_reference(β: float):
         return torch.autograd.grad(total, θ)[0]
 
     x, θ = torch.zeros(3, 3, 8, 8, dtype=DOUBLE), torch.zeros(7, 4, 4, dtype=DOUBLE)  # line 1
-    for t in range(2):
+    kept = torch.zeros_like(θ)
+    for t in range(3):
         H_obs = F(y[0]).mean(0)
         x_before = x
         for j in range(3):
@@ -213,7 +214,8 @@ def test_algorithm_1_against_a_hand_written_reference(β: float):
             x = x + c.delta**2 / 2 * (grad_Φ(θ, x) - x) + c.delta * Σ  # line 8 in the tempered reading
         H_syn = F(x).mean(0)
         γ = float(noise.gamma(keys, t))
-        θ = θ + c.lambda_ * (H_obs - H_syn - β / 2 * ((1 - γ) * 𝒫(θ, x_before) + γ * 𝒫(θ, x)))
+        P_before, kept = kept if before == "kept" else 𝒫(θ, x_before), 𝒫(θ, x)
+        θ = θ + c.lambda_ * (H_obs - H_syn - β / 2 * ((1 - γ) * P_before + γ * kept))
     assert torch.allclose(state.x[0], x, rtol=1e-6)
     assert torch.allclose(state.θ[0], θ, rtol=1e-6, atol=1e-9)
     assert θ.abs().max() > 1e-3

@@ -39,6 +39,7 @@ class LearningChange(Model):
     lambda_: float | None = Field(None, gt=0, alias="lambda")
     theta: Literal["position", "filter"] | None = None
     penalty: Literal["mean", "sum"] | None = None
+    before: Literal["kept", "renewed"] | None = None
     clip: float | None = Field(None, gt=0)
 
     @model_serializer(mode="wrap")

@@ -31,6 +31,9 @@ class Learning(Model):
     penalty: Literal["mean", "sum"] = Field(
         "mean", description="|∇ₓΦ|² as the mean or the sum over an image's pixels and channels"
     )
+    before: Literal["kept", "renewed"] = Field(
+        "kept", description="𝒫_{t−1} as the last iteration had it (with θ_{t−1}), or anew at the same x with θ_t"
+    )
     clip: float | None = Field(None, gt=0, description="weight clipping: |θ| ≤ clip after each iteration")
 
 

@@ -75,7 +75,7 @@ def bytes_per_group(constants: Constants, side: int, precision: torch.dtype = to
     pixels, low = side * side, precision.itemsize
     activations = (3 * 64 * low + 64 / 4 * (2 * low + 8) + 4 * 128 / 4 * low) * pixels
     chains = 3 * pixels * (4 * 4 + 10 * 8)
-    θ = 128 * pixels / 4 * 4 * (6 if constants.theta == "position" else 1)
+    θ = 128 * pixels / 4 * 4 * (7 if constants.theta == "position" else 1)
     return int(constants.M * (activations + chains) + θ + 128 * pixels / 4 * 4)
 
 
@@ -200,6 +200,7 @@ def _begin(
         about["t"],
         x,
         tensors["θ"].to(work.device),
+        tensors["P"].to(work.device),
         responses(bank, x.flatten(0, 1)),
         tensors["diverged"].to(work.device),
     )
@@ -208,7 +209,7 @@ def _begin(
 
 def _save(path: Path, key: str, state: State, history: list[Tensor], pictures: list[Tensor], seconds: float) -> None:
     """Keep an unfinished batch."""
-    tensors = {"x": state.x, "θ": state.θ, "diverged": state.diverged, "history": torch.stack(history)}
+    tensors = {"x": state.x, "θ": state.θ, "P": state.P, "diverged": state.diverged, "history": torch.stack(history)}
     tensors["pictures"] = _stack(pictures, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
     checkpoint.save(path, tensors, {"key": key, "t": state.t, "seconds": seconds})
 

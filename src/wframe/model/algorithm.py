@@ -29,6 +29,7 @@ class Constants(NamedTuple):
     lambda_: float = 2e-3
     theta: str = "position"
     penalty: str = "mean"
+    before: str = "kept"
     clip: float | None = None
 
     @property
@@ -48,6 +49,7 @@ class State(NamedTuple):
     t: int  # learning iterations done
     x: Tensor  # the chains, (G, M, 3, H, W)
     θ: Tensor  # (G, K, h, w), or (G, K, 1, 1) for one weight per filter
+    P: Tensor  # 𝒫 of the last iteration, of θ's shape
     r: Responses  # F(x)
     diverged: Tensor  # (G,): the iteration in which the group left the finite numbers; −1: it hasn't
 
@@ -84,22 +86,23 @@ def start(bank: Bank, observed: Observed) -> State:
     """Return the state before the first iteration: x₀ = 0 and θ₀ = 0 (line 1)."""
     x = torch.zeros_like(observed.y)
     never = torch.full((len(x),), -1, dtype=torch.int64, device=x.device)
-    return State(0, x, torch.zeros_like(observed.H), responses(bank, x.flatten(0, 1)), never)
+    θ = torch.zeros_like(observed.H)
+    return State(0, x, θ, θ.clone(), responses(bank, x.flatten(0, 1)), never)  # with θ₀ = 0, 𝒫 = 2·J·(Jᵀθ) is 0
 
 
 def iterate(bank: Bank, c: Constants, keys: Tensor, observed: Observed, state: State) -> tuple[State, Record]:
     """One learning iteration of Algorithm 1 (lines 3 to 14), with its measures.
 
-    `keys` (G, 2) are the groups' random keys. The gradient at the chains' first place serves both line 12 and
-    the first Langevin step, the one at their last place line 11.
+    `keys` (G, 2) are the groups' random keys. The gradient at the chains' first place serves the first Langevin
+    step (and line 12), the one at their last place line 11.
     """
-    t, x, θ, r, _ = state
+    t, x, θ, P_before, r, _ = state  # 12: 𝒫_{t−1} as it was kept, with θ_{t−1}
     a, b, c_noise = c.step
-    P_t = P_before = torch.zeros_like(θ)
+    P_t = torch.zeros_like(θ)
 
     G = gradient(bank, θ, r).view_as(x)  # 5: ∇ₓΦ at x_{t×L}
-    if c.beta:
-        P_before = penalty_gradient(bank, θ, r, G.flatten(0, 1), c.penalty)  # 12: 𝒫_{t−1}, with θ_t
+    if c.beta and c.before == "renewed":
+        P_before = penalty_gradient(bank, θ, r, G.flatten(0, 1), c.penalty)  # 12: at the same x, with θ_t
     for j in range(c.L):  # 4
         Σ = normal(keys, t, j, x.shape[1:])  # 7
         x = a * x + b * G + c_noise * Σ  # 6, 8
@@ -114,7 +117,7 @@ def iterate(bank: Bank, c: Constants, keys: Tensor, observed: Observed, state: S
         θ_next = θ_next.clamp(-c.clip, c.clip)
 
     # contiguous: a resumed run must sum in the same order
-    reached = State(t + 1, x.contiguous(), θ_next.contiguous(), r, state.diverged)
+    reached = State(t + 1, x.contiguous(), θ_next.contiguous(), P_t.contiguous(), r, state.diverged)
     after = _hold_diverged(state, reached)
     return after, _measure(c, observed, θ, G, after)
 
@@ -128,10 +131,10 @@ def _hold_diverged(before: State, after: State) -> State:
     if not hold.any():
         return after
     x = torch.where(hold[:, None, None, None, None], before.x, after.x)
-    θ = torch.where(hold[:, None, None, None], before.θ, after.θ)
+    θ, P = (torch.where(hold[:, None, None, None], *pair) for pair in ((before.θ, after.θ), (before.P, after.P)))
     image_hold = hold.repeat_interleave(x.shape[1])[:, None, None, None]
     r = Responses(*(torch.where(image_hold, old, new) for old, new in zip(before.r, after.r, strict=True)))
-    return State(after.t, x, θ, r, diverged)
+    return State(after.t, x, θ, P, r, diverged)
 
 
 def _measure(c: Constants, observed: Observed, θ: Tensor, g: Tensor, state: State) -> Record:
