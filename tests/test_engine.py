@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import load_file
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from wframe.__main__ import main
-from wframe.engine import learner
-from wframe.engine.learner import bytes_per_group
+from wframe.engine import cost, learner
 from wframe.engine.train import load_groups, shard_span
 from wframe.errors import UserError
-from wframe.model.algorithm import Constants
+from wframe.model.algorithm import Constants, iterate, observe, start
+from wframe.model.bank import builtin_path, load_bank
+from wframe.model.noise import key_tensor
 
 CONSTANTS = json.dumps({"T": 6, "L": 3, "lambda": 1e-3})
 
@@ -169,12 +172,6 @@ def test_frame_has_no_beta(pictures: Path, tmp_path: Path):
 
 def test_memory_formula_bounds_what_is_used():
     """Tensors alive at the peak of one step, counted by PyTorch's own profiler on the CPU."""
-    from torch.profiler import ProfilerActivity, profile
-
-    from wframe.model.algorithm import iterate, observe, start
-    from wframe.model.bank import builtin_path, load_bank
-    from wframe.model.noise import key_tensor
-
     c = Constants(T=1, L=2)
     bank = load_bank(builtin_path()).to(c.unit)
     peaks = []
@@ -191,8 +188,61 @@ def test_memory_formula_bounds_what_is_used():
                 peak = max(peak, total)
         peaks.append(peak)
     per_group = (peaks[1] - peaks[0]) / 2
-    formula = bytes_per_group(c, 32)
+    formula = cost.bytes_per_group(32)
     assert 0.4 * formula < per_group <= formula
+
+
+@pytest.mark.parametrize(("G", "side", "β"), [(1, 32, 0.0), (1, 32, 60.0), (2, 16, 60.0)])
+def test_operations_are_counted_right(G: int, side: int, β: float):
+    """The formula against PyTorch's own count of a whole iteration."""
+    c = Constants(T=1, L=3, beta=β)
+    bank = load_bank(builtin_path()).to(c.unit)
+    observed = observe(bank, c, torch.zeros(G, 9, 3, side, side))
+    state = start(bank, observed)
+    with FlopCounterMode(display=False) as counter:
+        iterate(bank, c, key_tensor(list(range(G))), observed, state)
+    counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, penalty=β > 0)
+    assert cost.forward_flops(32) == pytest.approx(192e6, rel=0.01), "as the paper's bank is known for"
+
+
+def test_shards_take_what_was_asked():
+    assert cost.shards_for(seconds=7200, minutes=30, groups=100) == 4
+    assert cost.shards_for(seconds=7201, minutes=30, groups=100) == 5
+    assert cost.shards_for(seconds=10, minutes=30, groups=100) == 1
+    assert cost.shards_for(seconds=1e9, minutes=30, groups=7) == 7, "at most one a group"
+
+
+def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
+    """bf16 convolutions, x and θ in fp32, on faces: R moves by less than another noise moves it."""
+    faces = tmp_path / "faces.npy"
+    main(
+        ["prepare", "--source", "embedded", "--path", "faces", "--size", "16", "--images", "36", "--out", str(faces)]
+    )
+    longer = ["--set", "T=20", "--set", "L=10"]
+    _, fp32, _ = train(faces, tmp_path / "fp32", *longer)
+    _, bf16, record = train(faces, tmp_path / "bf16", *longer, "--precision", "bf16")
+    _, other, _ = train(faces, tmp_path / "other", *longer, "--repeat", "1")
+    assert record["precision"] == "bf16" and not fp32["R"].equals(bf16["R"])
+    by_precision, by_seed = (np.abs(curves["R"] - fp32["R"]) for curves in (bf16, other))
+    assert by_precision.mean() < by_seed.mean()
+
+
+def test_attempts_are_on_record(pictures: Path, tmp_path: Path):
+    """A run that was stopped and went on names both processes, and counts each one's iterations."""
+    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=30", "--set", "L=20")]
+    argv += ["--checkpoint-every", "0"]
+    process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 75
+    assert main(argv[3:]) == 0
+    record = json.loads((tmp_path / "0.json").read_text())
+    first, second = record["attempts"]
+    assert first["went_on_from"] is None and second["went_on_from"] == first["iterations"]
+    assert first["iterations"] + second["iterations"] == 30 and record["resumed"] == 1
+    assert first["host"] and first["seconds"] > 0
 
 
 @pytest.mark.parametrize(

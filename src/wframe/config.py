@@ -116,6 +116,19 @@ class Job(Model):
     threads: int = Field(1, ge=1, description="CPU threads")
     memory_mb: int = Field(2000, ge=500)
     minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled with each further one")
+    gpu: Literal["H200", "H100", "A100", "L40S", "RTX4090", "A10", "V100"] | None = Field(
+        None, description="the GPU that jobs run on: runs are cut into shards by its speed; null: one shard a run"
+    )
+    target_minutes: float = Field(30, gt=0, description="what one training job should take on that GPU")
+
+    @model_validator(mode="after")
+    def _limit_above_target(self) -> "Job":
+        if self.gpu and self.minutes < 2 * self.target_minutes:
+            raise ValueError(
+                f"minutes (the time limit, {self.minutes}) must be at least twice target_minutes "
+                f"({self.target_minutes:g})"
+            )
+        return self
 
 
 class Study(Model):
@@ -128,7 +141,9 @@ class Study(Model):
     methods: list[Method] = Field(["frame", "wframe"], min_length=1)
     repeats: int = Field(1, ge=1, description="runs with different noise")
     groups: int | None = Field(None, ge=1, description="groups of each class to learn; null: all")
-    shards: int = Field(1, ge=1, description="training jobs into which a run is cut")
+    shards: int | None = Field(
+        None, ge=1, description="training jobs into which a run is cut; null: by job.gpu and job.target_minutes"
+    )
     snapshots: list[int] = Field([], description="iterations whose pictures are kept, for each shard's first group")
     show: Literal["datasets", "settings"] = Field("datasets", description="what its figures set side by side")
     title: str | None = Field(None, description="its heading on the page")
@@ -165,6 +180,14 @@ class Edition(Model):
         if method == "frame":
             values["beta"] = 0.0
         return Learning.model_validate(values)
+
+    def groups(self, study: str, dataset: str) -> int | None:
+        """Return how many groups of each class a study learns; None where that's known only once they're prepared."""
+        images, limit = self.datasets[dataset].images, self.studies[study].groups
+        if images is None:
+            return None
+        groups = -(-images // self.learning.M)
+        return min(groups, limit or groups)
 
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, goes before `data`)."""

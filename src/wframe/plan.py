@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wframe.config import Edition, Method
+from wframe.engine import cost
 from wframe.files import sha256_file
 from wframe.learning import Learning
 from wframe.provenance import SOURCE
@@ -35,7 +36,7 @@ class Run:
 def runs(edition: Edition, study: str | None = None) -> list[Run]:
     """Return the runs of one study, or of all, in the edition's order."""
     return [
-        Run(name, dataset, class_, setting, method, repeat, plan.shards)
+        Run(name, dataset, class_, setting, method, repeat, shards(edition, name, dataset, setting))
         for name, plan in edition.studies.items()
         if study in (None, name)
         for dataset in plan.datasets
@@ -44,6 +45,24 @@ def runs(edition: Edition, study: str | None = None) -> list[Run]:
         for method in plan.methods
         for repeat in range(plan.repeats)
     ]
+
+
+def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
+    """Return into how many jobs each run is cut: as the study says, or so that a job takes job.target_minutes.
+
+    Both methods are cut alike. Where the number of groups isn't known before preparation, a run is one job.
+    """
+    told, groups, job = edition.studies[study].shards, edition.groups(study, dataset), edition.job
+    if told or groups is None or job.gpu is None:
+        return told or 1
+    flops = run_flops(edition, study, dataset, setting, "wframe", groups)
+    return cost.shards_for(cost.seconds_on(job.gpu, flops), job.target_minutes, groups)
+
+
+def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> float:
+    """Return the operations of one run, by `cost.learning_flops`."""
+    c = edition.constants(study, dataset, setting, method)
+    return cost.learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, penalty=c.beta > 0)
 
 
 def constants_json(learning: Learning) -> str:

@@ -122,7 +122,10 @@ def constants(wildcards):
 def study_options(wildcards):
     """The options of `wframe train` that the study sets."""
     study = EDITION.studies[wildcards.study]
-    options = ["--shard", f"{wildcards.shard}/{study.shards}"]
+    shards = plan.shards(
+        EDITION, wildcards.study, wildcards.dataset, wildcards.setting
+    )
+    options = ["--shard", f"{wildcards.shard}/{shards}"]
     if study.groups:
         options += ["--groups", str(study.groups)]
     if study.snapshots:

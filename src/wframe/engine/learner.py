@@ -14,15 +14,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wframe.engine import checkpoint
+from wframe.engine.cost import bytes_per_group
 from wframe.engine.progress import Meter
+from wframe.errors import UserError
+from wframe.files import read_json, write_json
 from wframe.model.algorithm import Constants, Observed, Record, State, iterate, observe, start
 from wframe.model.bank import Bank
 from wframe.model.energy import responses
@@ -60,35 +65,17 @@ class Learned:
     records: dict[str, np.ndarray]  # measure → (T, G)
     snapshots: np.ndarray  # (S, M, H, W, 3) uint8: the first group's chains after the asked iterations
     batch: int  # groups at once
-    resumed: int  # how often the work went on from a checkpoint
-    iterations_run: int  # iterations of batches done in this process (not before a resumption)
-    seconds: float  # spent learning, in all processes together
+    attempts: list[dict[str, Any]]  # the processes that worked on it, this one last (see `_Attempts`)
 
 
-def bytes_per_group(constants: Constants, side: int, precision: torch.dtype = torch.float32) -> int:
-    """Return the memory that one group needs at its peak, in bytes.
-
-    Per image of S² pixels: layer 1's output and its cotangent (64 S² each, and layer 2's output before the
-    pool), the pooled quarter (twice, with an 8-byte index), layers 3 and 4 with cotangents (128 · S²/4 each),
-    and x, its gradient and the noise in fp32 (the noise through 64-bit words).
-    """
-    pixels, low = side * side, precision.itemsize
-    activations = (3 * 64 * low + 64 / 4 * (2 * low + 8) + 4 * 128 / 4 * low) * pixels
-    chains = 3 * pixels * (4 * 4 + 10 * 8)
-    θ = 128 * pixels / 4 * 4 * (7 if constants.theta == "position" else 1)
-    return int(constants.M * (activations + chains) + θ + 128 * pixels / 4 * 4)
-
-
-def choose_batch(work: Work) -> int:
-    """Return how many groups to learn at once: what fits into memory, within the user's limit."""
-    groups, side = len(work.observed), work.observed.shape[2]
-    if work.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(work.device)
-        fits = int(0.8 * free / bytes_per_group(work.constants, side, work.precision))
-    else:
+def choose_batch(c: Constants, side: int, device: torch.device, precision: torch.dtype) -> int:
+    """Return how many groups to learn at once: what fits into memory and still gains speed."""
+    if device.type != "cuda":
         # a CPU gains nothing once its cores are busy, and loses the cache
-        fits = max(1, 4 * 32 * 32 // (side * side))
-    return max(1, min(fits, groups, work.batch or groups))
+        return max(1, 4 * 32 * 32 // (side * side))
+    free, _ = torch.cuda.mem_get_info(device)
+    fits = int(0.8 * free / bytes_per_group(side, c.M, precision.itemsize, c.theta == "position"))
+    return max(1, min(fits, (2**31 - 1) // (c.M * 64 * side * side)))  # kernels index with 32 bits
 
 
 def learn(work: Work) -> Learned:
@@ -100,15 +87,15 @@ def learn(work: Work) -> Learned:
         Stopped: a signal (SIGTERM, SIGUSR1, SIGINT) came; a checkpoint is saved.
     """
     c, (G, M) = work.constants, work.observed.shape[:2]
-    size = choose_batch(work)
+    size = min(choose_batch(c, work.observed.shape[2], work.device, work.precision), G, work.batch or G)
     parts: list[dict[str, Tensor]] = []
-    tally = _Tally()
+    attempts = _Attempts(work.checkpoints / f"{work.key[:16]}-attempts.json")
     with _stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
         first = 0
         while first < G:
             span = range(first, min(first + size, G))
             try:
-                parts.append(_learn_batch(work, span, meter, stop, tally))
+                parts.append(_learn_batch(work, span, meter, stop, attempts))
                 first = span.stop
             except torch.cuda.OutOfMemoryError:
                 if size == 1:
@@ -123,9 +110,7 @@ def learn(work: Work) -> Learned:
         {name: value.numpy() for name, value in joined.items()},
         parts[0]["snapshots"].numpy(),
         size,
-        tally.resumed,
-        tally.iterations,
-        tally.seconds,
+        attempts.all,
     )
 
 
@@ -136,13 +121,12 @@ def forget(work: Work) -> None:
             path.unlink(missing_ok=True)
 
 
-def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", tally: "_Tally") -> dict[str, Tensor]:
+def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", attempts: "_Attempts") -> dict[str, Tensor]:
     """Learn the groups of `span` together; from the batch's checkpoint, if there is one."""
     c = work.constants
     path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
     kept = checkpoint.load(path, work.key, torch.device("cpu"))
     if kept and kept[1]["t"] == c.T:
-        tally.seconds += kept[1]["seconds"]
         meter.advance(len(span) * c.M * c.T * c.L, "kept from before")
         return kept[0]
 
@@ -150,13 +134,13 @@ def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", tally: "_
     y = bank.pixels(work.observed[span.start : span.stop], c.unit).to(work.device)
     observed = observe(bank, c, y)
     keys = key_tensor(work.keys[span.start : span.stop], work.device)
-    state, history, pictures, before = _begin(work, bank, observed, kept)
+    state, history, pictures = _begin(work, bank, observed, kept)
     if kept:
-        tally.resumed += 1
+        attempts.went_on(state.t)
         work.say(f"{work.title}: groups {span.start}-{span.stop - 1} go on from iteration {state.t} of {c.T}")
         meter.advance(len(span) * c.M * state.t * c.L, "from the checkpoint")
 
-    begin = saved = time.monotonic()
+    saved = time.monotonic()
     while state.t < c.T:
         if (state.diverged >= 0).all():
             history += [history[-1]] * (c.T - state.t)
@@ -164,19 +148,17 @@ def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", tally: "_
             break
         state, record = iterate(bank, c, keys, observed, state)
         history.append(torch.stack([value.double().cpu() for value in record]))
-        tally.iterations += 1
+        attempts.this["iterations"] += 1
         if state.t in work.snapshots and span.start == 0:
             pictures.append(torch.from_numpy(bank.images(state.x[0], c.unit)))
         meter.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")
         due = time.monotonic() - saved > work.every
         if (stop.asked or due) and state.t < c.T:
-            seconds = before + time.monotonic() - begin
-            _save(path, work.key, state, history, pictures, seconds)
+            _save(path, work.key, state, history, pictures)
+            attempts.save()
             saved = time.monotonic()
             if stop.asked:
                 raise Stopped(f"stopped by {stop.asked} after iteration {state.t}; run the same command to go on")
-    seconds = before + time.monotonic() - begin
-    tally.seconds += seconds
     images = torch.from_numpy(bank.images(state.x, c.unit))
     records = torch.stack(history, dim=1)  # (measure, T, G)
     done = dict(zip(Record._fields, records, strict=True)) | {
@@ -184,16 +166,17 @@ def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", tally: "_
         "snapshots": _stack(pictures, images),
     }
     done = {name: value.contiguous() for name, value in done.items()}
-    checkpoint.save(path, done, {"key": work.key, "t": c.T, "seconds": seconds})
+    checkpoint.save(path, done, {"key": work.key, "t": c.T})
+    attempts.save()
     return done
 
 
 def _begin(
     work: Work, bank: Bank, observed: Observed, kept: tuple[dict[str, Tensor], dict] | None
-) -> tuple[State, list[Tensor], list[Tensor], float]:
-    """Return where a batch starts or goes on: state, history of measures, snapshots, seconds spent before."""
+) -> tuple[State, list[Tensor], list[Tensor]]:
+    """Return where a batch starts or goes on: state, history of measures, snapshots."""
     if kept is None:
-        return start(bank, observed), [], [], 0.0
+        return start(bank, observed), [], []
     tensors, about = kept
     x = tensors["x"].to(work.device)
     state = State(
@@ -204,14 +187,14 @@ def _begin(
         responses(bank, x.flatten(0, 1)),
         tensors["diverged"].to(work.device),
     )
-    return state, list(tensors["history"]), list(tensors["pictures"]), about["seconds"]
+    return state, list(tensors["history"]), list(tensors["pictures"])
 
 
-def _save(path: Path, key: str, state: State, history: list[Tensor], pictures: list[Tensor], seconds: float) -> None:
+def _save(path: Path, key: str, state: State, history: list[Tensor], pictures: list[Tensor]) -> None:
     """Keep an unfinished batch."""
     tensors = {"x": state.x, "θ": state.θ, "P": state.P, "diverged": state.diverged, "history": torch.stack(history)}
     tensors["pictures"] = _stack(pictures, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
-    checkpoint.save(path, tensors, {"key": key, "t": state.t, "seconds": seconds})
+    checkpoint.save(path, tensors, {"key": key, "t": state.t})
 
 
 def _stack(pictures: list[Tensor], like: Tensor) -> Tensor:
@@ -225,13 +208,44 @@ def _mean_R(record: Record) -> str:
     return f"{float(alive.mean()):.3f}" if len(alive) else "diverged"
 
 
-@dataclass
-class _Tally:
-    """What this process has done."""
+class _Attempts:
+    """Which processes have worked on a shard: where, how long, how far; kept beside its checkpoints.
 
-    resumed: int = 0
-    iterations: int = 0
-    seconds: float = 0.0
+    Each entry: `host`, `slurm_job` (None outside Slurm), `began` (UTC), `seconds`, `iterations` (of batches, done
+    there), `went_on_from` (the iteration of the checkpoint that it went on from; None: from the start).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.begin = path, time.monotonic()
+        self.this: dict[str, Any] = {
+            "host": platform.node(),
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": 0.0,
+            "iterations": 0,
+            "went_on_from": None,
+        }
+        self.before: list[dict[str, Any]] = []
+        if path.exists():
+            try:
+                self.before = read_json(path)
+            except UserError as error:  # it's a record only: the work goes on without it
+                print(f"{error}; earlier attempts aren't on record", file=sys.stderr)
+        self.save()
+
+    @property
+    def all(self) -> list[dict[str, Any]]:
+        """All attempts so far, this one last."""
+        return [*self.before, self.this | {"seconds": round(time.monotonic() - self.begin, 3)}]
+
+    def went_on(self, t: int) -> None:
+        """Note that this process goes on from iteration t."""
+        if self.this["went_on_from"] is None:
+            self.this["went_on_from"] = t
+
+    def save(self) -> None:
+        """Keep the list."""
+        write_json(self.path, self.all)
 
 
 class _Stop:

@@ -56,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
     settle_process(args.threads)
     device = choose_device(args.device)
     precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    bank_precision = set_precision(precision)
     bank_path = builtin_path() if args.bank == "builtin" else Path(args.bank)
     bank = load_bank(bank_path)
     pictures = load_groups(args.pictures, constants.M, args.groups)
@@ -86,7 +86,7 @@ def main(args: argparse.Namespace) -> int:
         batch=args.batch,
         every=args.checkpoint_every,
         title=f"{args.method} on {args.dataset}/{args.class_}",
-        precision=PRECISIONS[precision],
+        precision=bank_precision,
     )
     try:
         learned = learn(work)
@@ -105,11 +105,12 @@ def main(args: argparse.Namespace) -> int:
             "threads": torch.get_num_threads(),
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "batch": learned.batch,
-            "resumed": learned.resumed,
-            "iterations_run": learned.iterations_run,
+            "attempts": learned.attempts,
+            "resumed": sum(attempt["went_on_from"] is not None for attempt in learned.attempts),
+            "iterations_run": learned.attempts[-1]["iterations"],
             "diverged": int((diverged >= 0).sum()),
             "seconds": round(time.monotonic() - begin, 3),
-            "learning_seconds": round(learned.seconds, 3),
+            "learning_seconds": round(sum(attempt["seconds"] for attempt in learned.attempts), 3),
             "images_steps": len(span) * constants.M * constants.T * constants.L,
             "peak_memory_mb": round(peak_memory_mb()),
             "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 1e6)
@@ -151,6 +152,13 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device cuda: PyTorch sees no GPU here. Use --device cpu, or check the driver and the job.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def set_precision(name: str) -> torch.dtype:
+    """Set how a GPU computes convolutions (a key of `PRECISIONS`), the same way each time; return the bank's type."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    torch.backends.cudnn.deterministic = True
+    return PRECISIONS[name]
 
 
 def load_groups(path: Path, M: int, limit: int | None) -> np.ndarray:

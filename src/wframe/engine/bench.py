@@ -1,0 +1,275 @@
+"""`wframe bench`: the engine against the straightforward way, the machine's ceiling, and how cost grows.
+
+The straightforward way is Algorithm 1 as one would write it first: eager PyTorch in fp32, one group at a time,
+autograd for ∇ₓΦ and double backward for the penalty, contiguous layout, `torch.randn`. Machines are noisy, so what
+is compared runs in turn in one process, and what is reported are ratios, pair by pair.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, max_pool2d, relu
+
+from wframe.engine import cost
+from wframe.engine.estimate import device_name
+from wframe.engine.learner import choose_batch, settle_process
+from wframe.engine.train import choose_device, set_precision
+from wframe.files import write_json, written
+from wframe.model.algorithm import Constants, Observed, State, iterate, observe, start
+from wframe.model.bank import Bank, builtin_path, load_bank
+from wframe.model.noise import key_tensor
+from wframe.provenance import machine, versions
+
+Ratio = dict[str, float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe bench`."""
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("results/bench.json"), help="the figures; a chart (.png) is drawn beside it")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add("--precision", choices=["fp32", "tf32", "bf16"], help="of the engine; default fp32, on a GPU tf32")
+    add("--pairs", type=int, default=5, help="how often each comparison is run")
+    add("--threads", type=int, help="CPU threads; default: all")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Measure, print a line per figure, write JSON and a chart."""
+    device = choose_device(args.device)
+    settle_process(args.threads)
+    precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
+    bench = Bench(device, precision, args.pairs)
+    figures: dict[str, Any] = {
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "machine": machine(),
+        "versions": versions("torch"),
+        "command": " ".join(["wframe", *sys.argv[1:]]),
+        "load_average": os.getloadavg()[0],
+        "one_group": bench.against_straightforward(1, 32),
+        "batch": bench.against_straightforward(bench.batch(32), 32),
+        "batch_64": bench.against_straightforward(bench.batch(64), 64),
+        "ceiling": bench.ceiling(32),
+        "ceiling_64": bench.ceiling(64),
+        "wframe_over_frame": bench.wframe_over_frame(32),
+        "growth": bench.growth(),
+    }
+    write_json(args.out, figures)
+    draw(figures, args.out.with_suffix(".png"))
+    for name in ("one_group", "batch", "batch_64", "wframe_over_frame"):
+        r = figures[name]
+        print(f"{name}: {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}); {r['groups']} groups")
+    for name in ("ceiling", "ceiling_64"):
+        said = ", ".join(f"{key} {value:.3g}" for key, value in figures[name].items())
+        print(f"{name}: {said}")
+    print(f"{args.out}, {args.out.with_suffix('.png')}")
+
+
+class Bench:
+    """The measurements on one device."""
+
+    def __init__(self, device: torch.device, precision: str, pairs: int) -> None:
+        self.device, self.precision, self.pairs = device, precision, pairs
+        self.bank = load_bank(builtin_path())
+
+    def batch(self, side: int) -> int:
+        """Return the engine's batch at this size; on a GPU no more than what a minute is enough for."""
+        return min(choose_batch(Constants(), side, self.device, set_precision(self.precision)), 1024)
+
+    def engine(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
+        """Return one learning iteration of the engine on random pictures, as a call."""
+        bank = self.bank.to(c.unit, self.device, set_precision(self.precision))
+        keys = key_tensor(list(range(groups)), self.device)
+        y = pictures(groups, c.M, side, self.device)
+        with torch.inference_mode():
+            observed: Observed = observe(bank, c, y)
+            state: State = start(bank, observed)._replace(θ=observed.H * 1e-3)
+
+        def run() -> None:
+            set_precision(self.precision)
+            with torch.inference_mode():
+                _, record = iterate(bank, c, keys, observed, state)
+                record.R.cpu()
+
+        return run
+
+    def straightforward(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
+        """Return one learning iteration the straightforward way, one group after the other, as a call."""
+        bank = self.bank.to(c.unit, self.device, torch.float32, torch.contiguous_format)
+        y = pictures(groups, c.M, side, self.device)
+        θ = [plain_responses(bank, part).mean(0) * 1e-3 for part in y]
+
+        def run() -> None:
+            set_precision("fp32")
+            for part, weights in zip(y, θ, strict=True):
+                float(plain_iteration(bank, c, part, weights).sum())
+
+        return run
+
+    def in_turn(self, ours: Callable[[], None], other: Callable[[], None], scale: float = 1.0) -> Ratio:
+        """Return how many times longer `other` takes than `ours`, times `scale`: median and range of the pairs."""
+        for run in (ours, other):  # to warm up
+            run()
+        ratios = []
+        for _ in range(self.pairs):
+            a, b = seconds(ours), seconds(other)
+            ratios.append(scale * b / a)
+        return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+
+    def against_straightforward(self, groups: int, side: int) -> dict[str, Any]:
+        """Return the engine's speed over the straightforward way's, in images·steps per second (wFRAME, L = 10)."""
+        c = Constants(T=1, L=10)
+        alone = min(groups, 4)  # one at a time takes the same for each
+        ratio = self.in_turn(self.engine(groups, side, c), self.straightforward(alone, side, c), scale=groups / alone)
+        return {**ratio, "groups": groups, "side": side}
+
+    def ceiling(self, side: int) -> dict[str, float]:
+        """Return the engine's rate in convolution work over the ceiling's, all in TFLOP/s, measured in turn.
+
+        The ceilings are a large matrix product and the best single convolution at these shapes, in the engine's
+        precision. `convolutions` is F(x) and Jᵀθ alone, `iteration` a whole iteration of FRAME with its noise,
+        updates and measures.
+        """
+        c, groups = Constants(T=1, L=10, beta=0.0), self.batch(side)
+        images, type_ = groups * c.M, set_precision(self.precision)
+        n = 8192 if self.device.type == "cuda" else 1536
+        a = torch.randn(n, n, device=self.device, dtype=type_)
+        layers = {}
+        for inputs, outputs, halved in cost.LAYERS[1:]:
+            x = torch.randn(images, inputs, side // halved, side // halved, device=self.device, dtype=type_)
+            w = torch.randn(outputs, inputs, 3, 3, device=self.device, dtype=type_)
+            x, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, w))
+            flops = 2 * 9 * inputs * outputs * (side // halved) ** 2 * images
+            layers[inputs, outputs] = (flops, partial(conv2d, x, w, padding=1))
+        whole = self.engine(groups, side, c)
+        rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "iteration": []}
+        work = cost.learning_flops(side, images, 1, c.L, penalty=False)
+        with torch.inference_mode():
+            for turn in range(self.pairs + 1):
+                product = seconds(lambda: self._wait(a @ a))
+                best = max(flops / seconds(lambda run=run: self._wait(run())) for flops, run in layers.values())
+                iteration = work / seconds(whole)
+                if turn:  # the first one warms up
+                    rates["matrix"].append(2 * n**3 / product)
+                    rates["convolution"].append(best)
+                    rates["iteration"].append(iteration)
+        middle = {name: statistics.median(values) for name, values in rates.items()}
+        over = [i / m for i, m in zip(rates["iteration"], rates["matrix"], strict=True)]
+        over_best = [i / m for i, m in zip(rates["iteration"], rates["convolution"], strict=True)]
+        return {
+            **{f"{name}_tflops": value / 1e12 for name, value in middle.items()},
+            "iteration_over_matrix": statistics.median(over),
+            "iteration_over_convolution": statistics.median(over_best),
+        }
+
+    def _wait(self, tensor: Tensor) -> None:
+        """Wait until the device has computed it."""
+        if tensor.is_cuda:
+            torch.cuda.synchronize(tensor.device)
+
+    def wframe_over_frame(self, side: int) -> dict[str, Any]:
+        """Return wFRAME's time over FRAME's for one iteration at the paper's L = 50."""
+        groups = self.batch(side)
+        c = Constants(T=1, L=50)
+        ratio = self.in_turn(self.engine(groups, side, c._replace(beta=0.0)), self.engine(groups, side, c))
+        return {**ratio, "groups": groups, "side": side}
+
+    def growth(self) -> dict[str, list[list[float]]]:
+        """Return seconds of an iteration against G, the picture's side and L (least of the repeats)."""
+        least = lambda run: min(seconds(run) for _ in range(self.pairs))  # noqa: E731
+        c, most = Constants(T=1, L=5), self.batch(32)
+        counts = sorted({max(1, most * k // 4) for k in (1, 2, 4)} | {1})
+        return {
+            "G": [[G, least(self.engine(G, 32, c))] for G in counts],
+            "side": [[side, least(self.engine(max(1, most // 16), side, c))] for side in (16, 32, 64, 128)],
+            "L": [[L, least(self.engine(1, 32, c._replace(L=L)))] for L in (5, 10, 20, 40)],
+        }
+
+
+def pictures(groups: int, M: int, side: int, device: torch.device) -> Tensor:
+    """Return random smooth pictures in the unit of x: (G, M, 3, side, side)."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(groups * M, 3, side // 4, side // 4, generator=generator) - 0.5
+    return torch.nn.functional.interpolate(coarse, scale_factor=4).view(groups, M, 3, side, side).to(device)
+
+
+def plain_responses(bank: Bank, x: Tensor) -> Tensor:
+    """F(x) as one would write it first: (N, K, h, w)."""
+    (w1, b1), (w2, b2), (w3, b3), (w4, b4) = bank.layers
+    h = relu(conv2d(relu(conv2d(x, w1, b1, padding=1)), w2, b2, padding=1))
+    h = max_pool2d(h, 2)
+    return relu(conv2d(relu(conv2d(h, w3, b3, padding=1)), w4, b4, padding=1))
+
+
+def plain_iteration(bank: Bank, c: Constants, y: Tensor, θ: Tensor) -> Tensor:
+    """One iteration of Algorithm 1 for one group, by autograd; return the next θ (K, h, w)."""
+    a, b, c_noise = c.step
+    H_obs = plain_responses(bank, y).mean(0)
+    x = torch.zeros_like(y)
+    for _ in range(c.L):
+        x = x.detach().requires_grad_()
+        (g,) = torch.autograd.grad((θ * plain_responses(bank, x)).sum(), x)
+        x = a * x + b * g + c_noise * torch.randn_like(x)
+    x = x.detach().requires_grad_()
+    θ = θ.detach().requires_grad_()
+    F = plain_responses(bank, x)
+    penalty = torch.zeros_like(θ)
+    if c.beta:
+        (g,) = torch.autograd.grad((θ * F).sum(), x, create_graph=True)
+        (penalty,) = torch.autograd.grad(g.square().mean((1, 2, 3)).mean(), θ)
+    return (θ + c.lambda_ * (H_obs - F.mean(0) - c.beta / 2 * penalty)).detach()
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def draw(figures: dict[str, Any], path: Path) -> None:
+    """Draw the chart: speed-ups, rates against the ceiling, growth."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    canvas, (speed, rate, growth) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
+    names = {"one_group": "one group", "batch": "batch, 32×32", "batch_64": "batch, 64×64"}
+    middle = [figures[name]["median"] for name in names]
+    spread = [
+        [figures[name]["median"] - figures[name]["low"] for name in names],
+        [figures[name]["high"] - figures[name]["median"] for name in names],
+    ]
+    speed.bar(list(names.values()), middle, yerr=spread, color="#1f5f8b", ecolor="black")
+    speed.axhline(1, color="black", lw=0.5)
+    speed.set_title("times the straightforward way")
+    parts = {"matrix": "matrix product", "convolution": "best convolution", "iteration": "whole iteration"}
+    for offset, (name, label) in enumerate((("ceiling", "32×32"), ("ceiling_64", "64×64"))):
+        heights = [figures[name][f"{part}_tflops"] for part in parts]
+        rate.bar([k + 0.4 * offset for k in range(3)], heights, width=0.38, label=label)
+    rate.set_xticks([0.2, 1.2, 2.2], list(parts.values()), fontsize=7)
+    rate.set_title("TFLOP/s")
+    rate.legend(fontsize=7)
+    for (name, points), style in zip(figures["growth"].items(), ("o-", "s--", "^:"), strict=True):
+        first = points[0]
+        x = [(point[0] / first[0]) ** (2 if name == "side" else 1) for point in points]
+        label = {"G": "groups G", "side": "pixels", "L": "Langevin steps L"}[name]
+        growth.loglog(x, [point[1] / first[1] for point in points], style, label=label, ms=4)
+    growth.plot([1, 64], [1, 64], color="grey", lw=0.5)
+    growth.set_title("time of an iteration, relative (grey: linear)")
+    growth.legend(fontsize=7)
+    with written(path) as part:
+        canvas.savefig(part, format="png", dpi=150)

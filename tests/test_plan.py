@@ -1,0 +1,61 @@
+"""What an edition costs, and how its runs are cut into jobs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, TINY
+
+from wframe import plan
+from wframe.__main__ import main
+from wframe.config import check, load
+from wframe.errors import UserError
+
+
+def test_the_papers_plan_is_printed(capsys: pytest.CaptureFixture, tmp_path: Path):
+    """All of CIFAR-10 is 5,556 groups, some 97 PFLOP a method; the table says so, and what it comes to."""
+    assert (
+        main(["plan", "--configfile", str(ROOT / "config/paper.yaml"), "--on", "H200", "--results", str(tmp_path)])
+        == 0
+    )
+    said = capsys.readouterr().out
+    (row,) = [line.split() for line in said.splitlines() if "cifar10-unlabelled" in line and "wframe" in line]
+    assert row[:5] == ["whole", "cifar10-unlabelled", "wframe", "32", "5,556"]
+    assert float(row[5]) == pytest.approx(5556 * 9 * 100 * 102 * 192.3e6 / 1e15, rel=0.01)
+    assert "H200" in said and "In all" in said
+
+
+def test_this_machine_is_measured(capsys: pytest.CaptureFixture, tmp_path: Path):
+    assert main(["plan", "--configfile", str(ROOT / "config/demo.yaml"), "--results", str(tmp_path)]) == 0
+    assert "GFLOP/s at 32×32" in capsys.readouterr().out
+
+
+def test_jobs_take_what_the_edition_asks():
+    values = TINY | {
+        "job": {"gpu": "V100", "target_minutes": 0.5},
+        "learning": {"T": 100, "L": 50},
+        "datasets": {"faces": {"source": "embedded", "path": "faces", "size": 32, "images": 100}},
+        "studies": {"whole": {"datasets": ["faces"]}},
+    }
+    jobs = plan.shards(check(values), "whole", "faces", "base")
+    seconds = 12 * 9 * 100 * 102 * 192.3e6 / (15.7e12 * 0.3)
+    assert jobs == -(-seconds // 30) > 1
+    told = values | {"studies": {"whole": {"datasets": ["faces"], "shards": 3}}}
+    assert plan.shards(check(told), "whole", "faces", "base") == 3
+    anywhere = values | {"job": {}}
+    assert plan.shards(check(anywhere), "whole", "faces", "base") == 1
+
+
+def test_a_limit_below_the_target_is_refused():
+    with pytest.raises(UserError, match=r"must be at least twice target_minutes \(30"):
+        check(TINY | {"job": {"gpu": "A100", "minutes": 40}})
+
+
+def test_prepared_pictures_are_counted(tmp_path: Path):
+    from wframe.engine.estimate import count_groups
+
+    edition = load(ROOT / "config/demo.yaml")
+    assert count_groups(edition, "whole", "faces", "all", tmp_path) is None
+    (tmp_path / "data/faces").mkdir(parents=True)
+    np.save(tmp_path / "data/faces/all.npy", np.zeros((19, 4, 4, 3), np.uint8))
+    assert count_groups(edition, "whole", "faces", "all", tmp_path) == 3
