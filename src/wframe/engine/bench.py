@@ -156,8 +156,8 @@ class Bench:
         work = cost.learning_flops(side, images, 1, c.L, penalty=False)
         with torch.inference_mode():
             for turn in range(self.pairs + 1):
-                product = seconds(lambda: self._wait(a @ a))
-                best = max(flops / seconds(lambda run=run: self._wait(run())) for flops, run in layers.values())
+                product = seconds(partial(torch.matmul, a, a))
+                best = max(flops / seconds(run) for flops, run in layers.values())
                 iteration = work / seconds(whole)
                 if turn:  # the first one warms up
                     rates["matrix"].append(2 * n**3 / product)
@@ -171,11 +171,6 @@ class Bench:
             "iteration_over_matrix": statistics.median(over),
             "iteration_over_convolution": statistics.median(over_best),
         }
-
-    def _wait(self, tensor: Tensor) -> None:
-        """Wait until the device has computed it."""
-        if tensor.is_cuda:
-            torch.cuda.synchronize(tensor.device)
 
     def wframe_over_frame(self, side: int) -> dict[str, Any]:
         """Return wFRAME's time over FRAME's for one iteration at the paper's L = 50."""
@@ -231,11 +226,12 @@ def plain_iteration(bank: Bank, c: Constants, y: Tensor, θ: Tensor) -> Tensor:
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Return how long a call takes."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    """Return how long a call takes, until the device has done it."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait()
     begin = time.perf_counter()
     run()
+    wait()
     return time.perf_counter() - begin
 
 
