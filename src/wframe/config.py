@@ -25,6 +25,7 @@ from wframe.learning import Learning, Model, explain
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="used in file names")]
 Method = Literal["frame", "wframe"]
+PaperDataset = Literal["celeba", "lsun-bedroom", "cifar10", "cifar10-unlabelled", "sun"]
 
 
 class LearningChange(Model):
@@ -88,6 +89,9 @@ class Dataset(Model):
     )
     skip_limit: float = Field(
         0.01, ge=0, le=1, description="share of unreadable pictures above which preparation stops"
+    )
+    stands_for: list[PaperDataset] = Field(
+        [], description="which of the paper's datasets it is, or stands in for: claims about those are judged on it"
     )
     learning: LearningChange = Field(LearningChange(), description="constants that differ for this dataset")
 
@@ -153,7 +157,11 @@ class Study(Model):
 class Edition(Model):
     """The configuration of the whole pipeline."""
 
-    edition: Name = Field(description="its name; `paper` is the one that is compared with the paper")
+    edition: Name = Field(description="its name")
+    compared: bool = Field(
+        False,
+        description="whether claims of the paper get a verdict: its data (or parts of it), bank and constants are used",
+    )
     seed: int = Field(0, ge=0, description="every random number derives from it")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: str = Field("data", description="folder of raw data; the environment's WFRAME_DATA goes before it")
@@ -162,6 +170,21 @@ class Edition(Model):
     learning: Learning = Learning()
     datasets: dict[Name, Dataset] = Field(min_length=1)
     studies: dict[Name, Study] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _compared_means_the_papers_constants(self) -> "Edition":
+        """The paper's own constants (section "Empirical Setup"); λ, δ and the size are the datasets' own."""
+        if not self.compared:
+            return self
+        paper = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}
+        for name, value in paper.items():
+            if (ours := getattr(self.learning, name)) != value:
+                raise ValueError(f"compared: true needs the paper's learning.{name} = {value}, not {ours}")
+        if self.bank.source != "vgg16":
+            raise ValueError("compared: true needs the paper's bank: bank.source = vgg16")
+        if any(dataset.source == "embedded" for dataset in self.datasets.values()):
+            raise ValueError("compared: true needs the paper's data: no dataset may be embedded")
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Edition":

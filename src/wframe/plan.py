@@ -1,7 +1,7 @@
 """What an edition consists of: its runs and shards, and where their files are."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wframe.config import Edition, Method
@@ -27,6 +27,10 @@ class Run:
     def folder(self) -> str:
         """The folder of the run's results, below `results/runs`."""
         return f"{self.study}/{self.dataset}/{self.class_}/{self.setting}/{self.method}-{self.repeat}"
+
+    def of_method(self, method: Method) -> "Run":
+        """The same run of the other method."""
+        return replace(self, method=method)
 
     def files(self, ending: str) -> list[str]:
         """The files of its shards with an ending ("parquet", "safetensors" or "json")."""

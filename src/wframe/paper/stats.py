@@ -31,3 +31,12 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 def paired_difference(ours: ArrayLike, base: ArrayLike, level: float = 0.95) -> Interval:
     """Return the mean of ours − base over the pairs in which both are finite, with Student's t interval."""
     return mean_interval(np.asarray(ours, dtype=float) - np.asarray(base, dtype=float), level)
+
+
+def share_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the share of true values and its exact (Clopper-Pearson) interval."""
+    x = np.asarray(values, dtype=bool)
+    if len(x) == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    exact = stats.binomtest(int(x.sum()), len(x)).proportion_ci(level)
+    return Interval(float(x.mean()), float(exact.low), float(exact.high), len(x))
