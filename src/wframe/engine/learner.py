@@ -5,32 +5,23 @@ are batched (to rounding), and nothing finished is lost: each batch is kept when
 is kept every few iterations within it.
 """
 
-import ctypes
-import os
-import platform
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wframe.engine import checkpoint
+from wframe.engine.process import Stop, Stopped, stop_on_signal
 from wframe.engine.progress import Meter
 from wframe.model.algorithm import Constants, Observed, Record, State, iterate, observe, start
 from wframe.model.bank import Bank
 from wframe.model.energy import responses
 from wframe.model.noise import key_tensor
-
-
-class Stopped(Exception):
-    """A signal asked the work to stop; a checkpoint is saved."""
 
 
 @dataclass
@@ -103,7 +94,7 @@ def learn(work: Work) -> Learned:
     size = choose_batch(work)
     parts: list[dict[str, Tensor]] = []
     tally = _Tally()
-    with _stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
+    with stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
         first = 0
         while first < G:
             span = range(first, min(first + size, G))
@@ -136,7 +127,7 @@ def forget(work: Work) -> None:
             path.unlink(missing_ok=True)
 
 
-def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", tally: "_Tally") -> dict[str, Tensor]:
+def _learn_batch(work: Work, span: range, meter: Meter, stop: Stop, tally: "_Tally") -> dict[str, Tensor]:
     """Learn the groups of `span` together; from the batch's checkpoint, if there is one."""
     c = work.constants
     path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
@@ -232,38 +223,3 @@ class _Tally:
     resumed: int = 0
     iterations: int = 0
     seconds: float = 0.0
-
-
-class _Stop:
-    """Whether a signal has asked to stop."""
-
-    asked: str | None = None
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.asked = signal.Signals(number).name
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
-    """Turn SIGTERM, SIGUSR1 and SIGINT into a wish to stop at the next iteration's end."""
-    stop, numbers = _Stop(), (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-    old = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-def settle_process(threads: int | None) -> None:
-    """Use this many CPU threads (None: as many as this process may run on), and keep freed memory.
-
-    glibc gives large blocks back to the system at once, and every step would fault them in again: that costs
-    a quarter of the time on a CPU.
-    """
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    if platform.libc_ver()[0] == "glibc":
-        M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
