@@ -16,6 +16,7 @@ COMMANDS = {
     "prepare": ("wframe.data.prepare", "pictures to one uint8 array per dataset and class, with a manifest"),
     "bank": ("wframe.model.make_bank", "train the builtin bank, or convert VGG-16 weights into a bank"),
     "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine pictures (Algorithm 1)"),
+    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared pictures"),
     "summarise": ("wframe.paper.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
     "report": ("wframe.report.page", "write the page that shows everything"),

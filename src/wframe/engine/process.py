@@ -23,6 +23,7 @@ class Stop:
     asked: str | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note the signal (this is its handler)."""
         self.asked = signal.Signals(number).name
 
 
