@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT, run
 
 from wframe.__main__ import main
-from wframe.engine.learner import settle_process
+from wframe.engine.process import settle_process
 from wframe.model.algorithm import Constants, iterate, observe, start
 from wframe.model.bank import Bank, load_bank
 from wframe.model.noise import group_key, key_tensor

@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("wframe.engine.estimate", "what an edition costs: groups, operations, memory, jobs, hours"),
     "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine pictures (Algorithm 1)"),
     "bench": ("wframe.engine.bench", "measure the engine against the straightforward way and the machine's ceiling"),
+    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared pictures"),
     "summarise": ("wframe.paper.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
     "report": ("wframe.report.page", "write the page that shows everything"),

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from wframe.baselines.settings import Training, impossible_side
 from wframe.errors import UserError
 from wframe.learning import Learning, Model, explain
 
@@ -154,13 +156,81 @@ class Study(Model):
     text: str = Field("", description="what it is for, on the page")
 
 
+class Baseline(Training):
+    """A model of another kind, trained on the same pictures, to set FRAME and wFRAME against."""
+
+    title: str | None = Field(None, description="its name in tables and on the page")
+    dataset: Name
+    class_: Name | None = Field(None, alias="class", description="the class to train on; null: all of the dataset")
+    repeats: int = Field(1, ge=1, description="trainings with other weights, batches and z")
+
+
+class ScoreRow(Model):
+    """Which pictures a row of the score table is about: a dataset's own, a study's samples, or a baseline's."""
+
+    title: str | None = Field(None, description="its name in the table")
+    dataset: Name | None = Field(None, description="alone: the dataset's real pictures; else with study and method")
+    study: Name | None = None
+    method: Method | None = None
+    setting: Name | None = Field(None, description="of the study; null: its first one")
+    baseline: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ScoreRow":
+        given = {name for name in self.model_fields_set - {"title", "setting"} if getattr(self, name) is not None}
+        if given not in ({"dataset"}, {"study", "dataset", "method"}, {"baseline"}):
+            raise ValueError("a row has `dataset`; or `study`, `dataset` and `method`; or `baseline`; nothing else")
+        if self.setting is not None and self.study is None:
+            raise ValueError("`setting` goes with `study`")
+        return self
+
+
+class Scores(Model):
+    """The Inception score (or one by another classifier) of real, synthesised and generated pictures."""
+
+    extractor: Literal["inception", "squeezenet", "pocket"] = Field(
+        description="whose class probabilities: Inception's make the paper's score; the others stand in for it "
+        "under their own names"
+    )
+    weights: str | None = Field(None, description="inception, squeezenet: the file, relative to the data folder")
+    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first, if they can be had")
+    splits: int = Field(10, ge=1, description="parts into which a set is cut; the score is their mean")
+    samples: int | None = Field(None, ge=1, description="most pictures of a set, evenly spread; null: all")
+    nearest: int | None = Field(
+        1000, ge=1, description="most pictures of a set compared with all training pictures; null: all"
+    )
+    held_out: dict[Name, Name] = Field(
+        {},
+        description="dataset → the dataset whose pictures show how far real ones are from its training pictures; "
+        "without an entry, its own pictures that weren't trained on",
+    )
+    gate: Name | None = Field(
+        None, description="inception: the row with all of CIFAR-10's training pictures; it has to score 11.24 ± 0.11"
+    )
+    rows: dict[Name, ScoreRow] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _extractor_is_complete(self) -> "Scores":
+        if self.extractor == "pocket" and (self.weights is not None or self.inputs):
+            raise ValueError("the pocket classifier comes with the package: remove weights and inputs")
+        if self.extractor != "pocket" and self.weights is None:
+            raise ValueError(f"{self.extractor} needs a weights file: set scores.weights")
+        if (self.extractor == "inception") != (self.gate is not None):
+            raise ValueError("an Inception score needs a gate, and no other has one: see scores.gate")
+        if self.gate is not None and self.gate not in self.rows:
+            raise ValueError(f"gate: there is no row {self.gate!r} (rows: {', '.join(self.rows)})")
+        if self.gate is not None and (self.rows[self.gate].study or self.rows[self.gate].baseline):
+            raise ValueError("gate: has to be a row of real pictures: one with `dataset` alone")
+        return self
+
+
 class Edition(Model):
     """The configuration of the whole pipeline."""
 
     edition: Name = Field(description="its name")
     compared: bool = Field(
         False,
-        description="whether claims of the paper get a verdict: its data (or parts of it), bank and constants are used",
+        description="whether claims of the paper get a verdict: this is its data (or part of it), bank and constants",
     )
     seed: int = Field(0, ge=0, description="every random number derives from it")
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -170,6 +240,8 @@ class Edition(Model):
     learning: Learning = Learning()
     datasets: dict[Name, Dataset] = Field(min_length=1)
     studies: dict[Name, Study] = Field(min_length=1)
+    baselines: dict[Name, Baseline] = Field({}, description="models to set FRAME and wFRAME against")
+    scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
 
     @model_validator(mode="after")
     def _compared_means_the_papers_constants(self) -> "Edition":
@@ -190,9 +262,42 @@ class Edition(Model):
     def _names_are_known(self) -> "Edition":
         for name, study in self.studies.items():
             for dataset in study.datasets:
-                if dataset not in self.datasets:
-                    known = ", ".join(self.datasets)
-                    raise ValueError(f"studies.{name}.datasets: there is no dataset {dataset!r} (known: {known})")
+                _known("dataset", dataset, self.datasets, f"studies.{name}.datasets")
+        for name, baseline in self.baselines.items():
+            _known("dataset", baseline.dataset, self.datasets, f"baselines.{name}.dataset")
+            entry = self.datasets[baseline.dataset]
+            if baseline.class_ is not None:
+                _known("class", baseline.class_, entry.classes, f"baselines.{name}.class")
+            if wrong := impossible_side(entry.size):
+                raise ValueError(f"baselines.{name}.dataset: {baseline.dataset!r} has {wrong}")
+        return self
+
+    @model_validator(mode="after")
+    def _scores_are_possible(self) -> "Edition":
+        if self.scores is None:
+            return self
+        for name, row in self.scores.rows.items():
+            where = f"scores.rows.{name}"
+            if row.dataset is not None:
+                _known("dataset", row.dataset, self.datasets, f"{where}.dataset")
+            if row.baseline is not None:
+                _known("baseline", row.baseline, self.baselines, f"{where}.baseline")
+            if row.study is not None:
+                _known("study", row.study, self.studies, f"{where}.study")
+                study = self.studies[row.study]
+                _known("dataset", row.dataset, study.datasets, f"{where}.dataset, in the study")
+                _known("method", row.method, study.methods, f"{where}.method, in the study")
+                if row.setting is not None:
+                    _known("setting", row.setting, study.settings, f"{where}.setting, in the study")
+        for of, by in self.scores.held_out.items():
+            for dataset in (of, by):
+                _known("dataset", dataset, self.datasets, "scores.held_out")
+            if self.datasets[of].size != self.datasets[by].size:
+                raise ValueError(f"scores.held_out: {of!r} and {by!r} have pictures of different sizes")
+        if self.scores.gate is not None:
+            gate = self.datasets[str(self.scores.rows[self.scores.gate].dataset)]
+            if gate.source != "cifar10":
+                raise ValueError(f"scores.gate: the gate is CIFAR-10, not {gate.source}")
         return self
 
     def constants(self, study: str, dataset: str, setting: str, method: Method) -> Learning:
@@ -215,6 +320,12 @@ class Edition(Model):
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, goes before `data`)."""
         return Path(os.environ.get("WFRAME_DATA") or self.data) / (path or "")
+
+
+def _known(kind: str, name: str | None, known: Iterable[str], where: str) -> None:
+    """Refuse a name that isn't among the known ones."""
+    if name not in (known := list(known)):
+        raise ValueError(f"{where}: there is no {kind} {name!r} (known: {', '.join(known) or 'none'})")
 
 
 def check(values: Any, where: str = "config") -> Edition:

@@ -21,8 +21,9 @@ from torch.nn.functional import conv2d, max_pool2d, relu
 
 from wframe.engine import cost
 from wframe.engine.estimate import device_name
-from wframe.engine.learner import choose_batch, settle_process
-from wframe.engine.train import choose_device, set_precision
+from wframe.engine.learner import choose_batch
+from wframe.engine.process import choose_device, settle_process
+from wframe.engine.train import set_precision
 from wframe.files import write_json, written
 from wframe.model.algorithm import Constants, Observed, State, iterate, observe, start
 from wframe.model.bank import Bank, builtin_path, load_bank

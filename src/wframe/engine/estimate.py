@@ -14,8 +14,9 @@ from rich.table import Table
 
 from wframe import config, plan
 from wframe.engine import cost
-from wframe.engine.learner import choose_batch, settle_process
-from wframe.engine.train import choose_device, set_precision
+from wframe.engine.learner import choose_batch
+from wframe.engine.process import choose_device, settle_process
+from wframe.engine.train import set_precision
 from wframe.model.algorithm import Constants, iterate, observe, start
 from wframe.model.bank import builtin_path, load_bank
 from wframe.model.noise import key_tensor

@@ -5,18 +5,14 @@ are batched (to rounding), and nothing finished is lost: each batch is kept when
 is kept every few iterations within it.
 """
 
-import ctypes
 import os
 import platform
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -25,6 +21,7 @@ from torch import Tensor
 
 from wframe.engine import checkpoint
 from wframe.engine.cost import bytes_per_group
+from wframe.engine.process import Stop, Stopped, stop_on_signal
 from wframe.engine.progress import Meter
 from wframe.errors import UserError
 from wframe.files import read_json, write_json
@@ -32,10 +29,6 @@ from wframe.model.algorithm import Constants, Observed, Record, State, iterate, 
 from wframe.model.bank import Bank
 from wframe.model.energy import responses
 from wframe.model.noise import key_tensor
-
-
-class Stopped(Exception):
-    """A signal asked the work to stop; a checkpoint is saved."""
 
 
 @dataclass
@@ -90,7 +83,7 @@ def learn(work: Work) -> Learned:
     size = min(choose_batch(c, work.observed.shape[2], work.device, work.precision), G, work.batch or G)
     parts: list[dict[str, Tensor]] = []
     attempts = _Attempts(work.checkpoints / f"{work.key[:16]}-attempts.json")
-    with _stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
+    with stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
         first = 0
         while first < G:
             span = range(first, min(first + size, G))
@@ -121,7 +114,7 @@ def forget(work: Work) -> None:
             path.unlink(missing_ok=True)
 
 
-def _learn_batch(work: Work, span: range, meter: Meter, stop: "_Stop", attempts: "_Attempts") -> dict[str, Tensor]:
+def _learn_batch(work: Work, span: range, meter: Meter, stop: Stop, attempts: "_Attempts") -> dict[str, Tensor]:
     """Learn the groups of `span` together; from the batch's checkpoint, if there is one."""
     c = work.constants
     path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
@@ -246,38 +239,3 @@ class _Attempts:
     def save(self) -> None:
         """Keep the list."""
         write_json(self.path, self.all)
-
-
-class _Stop:
-    """Whether a signal has asked to stop."""
-
-    asked: str | None = None
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.asked = signal.Signals(number).name
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
-    """Turn SIGTERM, SIGUSR1 and SIGINT into a wish to stop at the next iteration's end."""
-    stop, numbers = _Stop(), (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-    old = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-def settle_process(threads: int | None) -> None:
-    """Use this many CPU threads (None: as many as this process may run on), and keep freed memory.
-
-    glibc gives large blocks back to the system at once, and every step would fault them in again: that costs
-    a quarter of the time on a CPU.
-    """
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    if platform.libc_ver()[0] == "glibc":
-        M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

@@ -9,13 +9,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class Meter:
-    """Counts image-steps and shows rate, estimated time left and a note.
+    """Counts image-steps (or another unit) and shows rate, estimated time left and a note.
 
     In a log it prints one line at most every `interval` seconds, and one at the end.
     """
 
-    def __init__(self, title: str, total: int, done: int = 0, interval: float = 15.0) -> None:
+    def __init__(
+        self, title: str, total: int, done: int = 0, interval: float = 15.0, unit: str = "images·steps"
+    ) -> None:
         self.title, self.total, self.first, self.done, self.interval = title, total, done, done, interval
+        self.unit = unit
         self.begin = self.spoke = time.monotonic()
         self.note = ""
         self.bar: Progress | None = None
@@ -41,14 +44,14 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Image-steps per second since the start (or the resumption)."""
+        """Units per second since the start (or the resumption)."""
         return (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
 
     def advance(self, count: int, note: str) -> None:
-        """Count `count` more image-steps; `note` says where things stand."""
+        """Count `count` more; `note` says where things stand."""
         self.done, self.note = self.done + count, note
         if self.bar:
-            self.bar.update(self.task, completed=self.done, note=f"{note}, {self.rate:,.0f} images·steps/s")
+            self.bar.update(self.task, completed=self.done, note=f"{note}, {self.rate:,.0f} {self.unit}/s")
         elif time.monotonic() - self.spoke > self.interval:
             self._speak()
 
@@ -56,7 +59,7 @@ class Meter:
         self.spoke = time.monotonic()
         left = (self.total - self.done) / max(self.rate, 1e-9)
         print(
-            f"{self.title}: {self.done / max(self.total, 1):.0%}, {self.note}, {self.rate:,.0f} images·steps/s, "
+            f"{self.title}: {self.done / max(self.total, 1):.0%}, {self.note}, {self.rate:,.0f} {self.unit}/s, "
             f"{left:.0f} s left",
             file=sys.stderr,
             flush=True,

@@ -13,7 +13,8 @@ import torch
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
-from wframe.engine.learner import Learned, Stopped, Work, forget, learn, settle_process
+from wframe.engine.learner import Learned, Work, forget, learn
+from wframe.engine.process import Stopped, choose_device, settle_process
 from wframe.errors import UserError
 from wframe.files import sha256_file, sha256_json, write_json, written
 from wframe.learning import Learning, explain
@@ -141,17 +142,6 @@ def parse_constants(values: dict[str, Any], changes: list[str], method: str) -> 
         return Constants(**Learning.model_validate(values).model_dump())
     except ValidationError as error:
         raise UserError(explain(error, "the constants")) from None
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device; `auto` takes a GPU where there is one.
-
-    Raises:
-        UserError: `cuda` was asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda: PyTorch sees no GPU here. Use --device cpu, or check the driver and the job.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def set_precision(name: str) -> torch.dtype:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wframe.engine.learner import settle_process
+from wframe.engine.process import settle_process
 from wframe.errors import UserError
 from wframe.files import sha256_file, written
 from wframe.model.bank import (

@@ -127,7 +127,9 @@ def decide(expects: Expects, evidence: Evidence) -> Outcome:
     bound = next((b for b in (expects.at_most, expects.at_least) if b is not None), 0.0)
     below = expects.at_most is not None or expects.sign == "negative"
     strict = expects.sign is not None
-    claimed = f"{'below' if below else 'above'} {bound:g}" if strict else f"at {'most' if below else 'least'} {bound:g}"
+    claimed = (
+        f"{'below' if below else 'above'} {bound:g}" if strict else f"at {'most' if below else 'least'} {bound:g}"
+    )
     # mirrored, so that one comparison serves both sides
     middle, far = (value - bound, high - bound) if below else (bound - value, bound - low)
     if far < 0 or (far == 0 and not strict):

@@ -5,7 +5,7 @@ To add one is to add a function to `JUDGES`. Datasets are named as the paper nam
 which of those they are (`stands_for`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -40,8 +40,13 @@ class Evidence(NamedTuple):
 class HasValue(Protocol):
     """A number as the paper states it."""
 
-    value: float
-    plus_minus: float | None
+    @property
+    def value(self) -> float:
+        """The number."""
+
+    @property
+    def plus_minus(self) -> float | None:
+        """Its ±."""
 
 
 class Results:
@@ -78,7 +83,9 @@ class Results:
         rows = self._curves[study]
         return rows[rows["dataset"].isin(found) & (rows["setting"] == setting) & (rows["method"] == method)]
 
-    def wide(self, study: str, datasets: Iterable[str], setting: str | None, method: str, measure: str) -> pd.DataFrame:
+    def wide(
+        self, study: str, datasets: Iterable[str], setting: str | None, method: str, measure: str
+    ) -> pd.DataFrame:
         """Return one measure's curves side by side: iterations × (dataset, class, repeat, group)."""
         return self.curves(study, datasets, setting, method).pivot_table(
             index="iteration", columns=PAIR, values=measure, dropna=False
@@ -99,42 +106,43 @@ class Results:
 
 # --- curves -----------------------------------------------------------------------------------------------------
 
-Pairs = dict[str, Any]
 
-
-def _pairs(results: Results, measure: str, study: str, datasets: list[str], settings: list[str | None], **other: str):
+def _pairs(
+    results: Results,
+    measure: str,
+    study: str,
+    datasets: list[str],
+    settings: Sequence[str | None],
+    frame_setting: str | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return FRAME's and wFRAME's curves of a measure over all settings: two frames with the same columns.
 
     `frame_setting` compares FRAME under that setting with wFRAME under the others (the collapse study's clipping).
     """
-    wide = {
-        method: pd.concat(
-            {
-                str(setting): results.wide(
-                    study, datasets, other.get("frame_setting", setting) if method == "frame" else setting, method, measure
-                )
-                for setting in settings
-            },
-            axis=1,
-        )
-        for method in ("frame", "wframe")
-    }
-    columns = wide["frame"].columns.intersection(wide["wframe"].columns)
-    return wide["frame"][columns], wide["wframe"][columns]
+    frame, wframe = {}, {}
+    for setting in settings:
+        wide = results.wide
+        frame[str(setting)] = wide(study, datasets, frame_setting or setting, "frame", measure)
+        wframe[str(setting)] = wide(study, datasets, setting, "wframe", measure)
+    ours, base = pd.concat(wframe, axis=1), pd.concat(frame, axis=1)
+    both = base.columns.intersection(ours.columns)
+    return base[both], ours[both]
 
 
 def _evidence(results: Results, study: str, statistic: str, interval: Interval, unit: str = "groups") -> Evidence:
     return Evidence(statistic, *interval, unit, frozenset({results.file(study)}))
 
 
-def R_difference(results: Results, study: str, datasets: list[str], settings: list[str | None] = [None]) -> Evidence:  # noqa: B006
+def R_difference(
+    results: Results, study: str, datasets: list[str], settings: Sequence[str | None] = (None,)
+) -> Evidence:
     """The final R of wFRAME less FRAME's, paired by group."""
     frame, wframe = _pairs(results, "R", study, datasets, settings)
     interval = mean_interval((wframe.iloc[-1] - frame.iloc[-1]).to_numpy())
     return _evidence(results, study, "R at the end, wFRAME − FRAME", interval)
 
 
-def R_ratio(results: Results, study: str, datasets: list[str], settings: list[str | None] = [None]) -> Evidence:  # noqa: B006
+def R_ratio(results: Results, study: str, datasets: list[str], settings: Sequence[str | None] = (None,)) -> Evidence:
     """The final R of wFRAME over FRAME's: geometric mean over the pairs."""
     frame, wframe = _pairs(results, "R", study, datasets, settings)
     interval = _geometric(np.log(wframe.iloc[-1] / frame.iloc[-1]))
@@ -142,11 +150,14 @@ def R_ratio(results: Results, study: str, datasets: list[str], settings: list[st
 
 
 def R_lower(
-    results: Results, study: str, datasets: list[str], settings: list[str | None], frame_setting: str | None = None
+    results: Results,
+    study: str,
+    datasets: list[str],
+    settings: Sequence[str | None],
+    frame_setting: str | None = None,
 ) -> Evidence:
     """The share of pairs in which wFRAME's final R is below FRAME's; a diverged group is above every number."""
-    other = {"frame_setting": frame_setting} if frame_setting else {}
-    frame, wframe = _pairs(results, "R", study, datasets, settings, **other)
+    frame, wframe = _pairs(results, "R", study, datasets, settings, frame_setting)
     lower = wframe.iloc[-1].fillna(np.inf) < frame.iloc[-1].fillna(np.inf)
     return _evidence(results, study, "share of groups in which wFRAME ends lower", share_interval(lower), "pairs")
 
@@ -159,21 +170,21 @@ def learned(results: Results, study: str, datasets: list[str], method: str, sett
 
 def steadiness(results: Results, study: str, datasets: list[str]) -> Evidence:
     """The upward movement of R, Σ max(0, R(t+1) − R(t)): wFRAME less FRAME, paired. A steady fall has 0."""
-    ups = [curves.diff().clip(lower=0).sum(min_count=1) for curves in _pairs(results, "R", study, datasets, [None])]
+    ups = [curves.diff().clip(lower=0).sum(min_count=1) for curves in _pairs(results, "R", study, datasets, (None,))]
     return _evidence(results, study, "sum of R's rises, wFRAME − FRAME", mean_interval((ups[1] - ups[0]).to_numpy()))
 
 
 def speed(results: Results, study: str, datasets: list[str]) -> Evidence:
     """The iterations until R is half of its start: wFRAME less FRAME, paired. Never counts as T."""
     halves = []
-    for R in _pairs(results, "R", study, datasets, [None]):
-        below = R <= R.iloc[0] / 2
+    for R in _pairs(results, "R", study, datasets, (None,)):
+        below = R.iloc[0] / 2 >= R
         halves.append(below.idxmax().where(below.any(), R.index[-1]))
     interval = mean_interval((halves[1] - halves[0]).to_numpy(dtype=float))
     return _evidence(results, study, "iterations until R is halved, wFRAME − FRAME", interval)
 
 
-def collapses(results: Results, study: str, datasets: list[str], settings: list[str], method: str) -> Evidence:
+def collapses(results: Results, study: str, datasets: list[str], settings: Sequence[str], method: str) -> Evidence:
     """The share of groups whose R ends above twice its start, or that diverge."""
     shares = []
     for setting in settings:
@@ -183,7 +194,7 @@ def collapses(results: Results, study: str, datasets: list[str], settings: list[
     return _evidence(results, study, f"share of {method}'s groups that collapse", interval)
 
 
-def recovery(results: Results, study: str, datasets: list[str], settings: list[str]) -> Evidence:
+def recovery(results: Results, study: str, datasets: list[str], settings: Sequence[str]) -> Evidence:
     """The iteration at which wFRAME's R, having risen above its start, is back at it: mean over those groups.
 
     The groups that never come back, and those that never rise, have no such iteration; how many came back is the
@@ -203,7 +214,7 @@ def recovery(results: Results, study: str, datasets: list[str], settings: list[s
     return _evidence(results, study, "iteration at which wFRAME's R is back at its start", mean_interval(times))
 
 
-def energy_unrest(results: Results, study: str, datasets: list[str], settings: list[str | None]) -> Evidence:
+def energy_unrest(results: Results, study: str, datasets: list[str], settings: Sequence[str | None]) -> Evidence:
     """The total movement of Φ, Σ|Φ(t+1) − Φ(t)|: log of wFRAME's over FRAME's, paired."""
     moved = [curves.diff().abs().sum(min_count=1) for curves in _pairs(results, "energy", study, datasets, settings)]
     ratio = np.log(moved[1] / moved[0]).replace([np.inf, -np.inf], np.nan)
@@ -248,7 +259,7 @@ def alike_at_first(results: Results, study: str, datasets: list[str], setting: s
 
 
 def score(results: Results, row: str) -> Evidence:
-    """A score, with the interval over repeats if there are several, else over its splits."""
+    """A row's score, with the interval over repeats if there are several, else over its splits."""
     value, error, repeats = _score(results, row)
     unit = "repeats" if repeats > 1 else "splits"
     n = repeats if repeats > 1 else 10
@@ -279,7 +290,7 @@ def _score(results: Results, name: str) -> tuple[float, float, int]:
         return stated.value, 2 * (stated.plus_minus or 0.0) / np.sqrt(10), 0  # ± over ten splits
     if name not in results.scores.index:
         raise NotHere(f"this edition scores no row {name!r}")
-    row = results.scores.loc[name]
+    row: dict[str, Any] = results.scores.loc[name].to_dict()
     if row["status"] != "ok" or not np.isfinite(row["score"]):
         raise NotHere(f"no score of {name!r}: {row['status']}")
     repeats = int(row["repeats"])

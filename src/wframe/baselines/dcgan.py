@@ -1,0 +1,105 @@
+"""DCGAN (Radford, Metz and Chintala 2016): the paper's Table 1 and Figure 6.
+
+Strided convolutions, batch norm except at the generator's output and the discriminator's input, ReLU and
+LeakyReLU(0.2), tanh, weights from N(0, 0.02²), Adam. Kernels are 4×4, as in PyTorch's example, so that a stride
+of two doubles or halves a side exactly.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from wframe.baselines.settings import Training
+
+MEASURES = ("loss_D", "loss_G", "D_real", "D_fake")  # losses, and the mean probabilities of being real
+
+
+def generator(side: int, width: int, z: int) -> nn.Sequential:
+    """Return G: z (N, z, 1, 1) → pictures (N, 3, side, side) in [−1, 1]; `width` channels at half the side."""
+    channels = width * side // 8
+    layers: list[nn.Module] = [nn.ConvTranspose2d(z, channels, 4, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+    while channels > width:
+        channels //= 2
+        up = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1, bias=False)
+        layers += [up, nn.BatchNorm2d(channels), nn.ReLU()]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh())
+
+
+def discriminator(side: int, width: int) -> nn.Sequential:
+    """Return D: pictures (N, 3, side, side) → logits of being real (N, 1, 1, 1)."""
+    channels = width
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+    while channels < width * side // 8:
+        down = nn.Conv2d(channels, 2 * channels, 4, 2, 1, bias=False)
+        channels *= 2
+        layers += [down, nn.BatchNorm2d(channels), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, bias=False))
+
+
+class DCGAN:
+    """The two networks and their optimisers."""
+
+    def __init__(self, settings: Training, side: int, random: torch.Generator, device: torch.device) -> None:
+        self.G = generator(side, settings.width, settings.z)
+        self.D = discriminator(side, settings.width)
+        for module in (*self.G, *self.D):
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02, random)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02, random)
+        self.G.to(device)
+        self.D.to(device)
+        betas = (settings.beta1, 0.999)
+        self.adam_G = torch.optim.Adam(self.G.parameters(), settings.learning_rate, betas)
+        self.adam_D = torch.optim.Adam(self.D.parameters(), settings.learning_rate, betas)
+
+    def step(self, real: Tensor, z: Tensor) -> Tensor:
+        """One step of D on real and generated pictures, then one of G; return the measures, shape (4,)."""
+        self.G.train()
+        fake = self.G(z[:, :, None, None])
+        on_real, on_fake = self.D(real), self.D(fake.detach())
+        loss_D = softplus(-on_real).mean() + softplus(on_fake).mean()  # −log D(x) − log(1 − D(G(z)))
+        self.adam_D.zero_grad()
+        loss_D.backward()
+        self.adam_D.step()
+
+        loss_G = softplus(-self.D(fake)).mean()  # −log D(G(z))
+        self.adam_G.zero_grad()
+        loss_G.backward()
+        self.adam_G.step()
+        measures = (loss_D, loss_G, on_real.sigmoid().mean(), on_fake.sigmoid().mean())
+        return torch.stack([value.detach() for value in measures])
+
+    @torch.no_grad()
+    def sample(self, z: Tensor) -> Tensor:
+        """Return the pictures of z (N, z), in [−1, 1]; with batch norm's running means, so each is its own."""
+        self.G.eval()
+        return self.G(z[:, :, None, None])
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that training changes, as named tensors."""
+        tensors: dict[str, Tensor] = {}
+        for name, network in (("G", self.G), ("D", self.D)):
+            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+        for name, adam in (("adam_G", self.adam_G), ("adam_D", self.adam_D)):
+            for index, values in adam.state_dict()["state"].items():
+                tensors |= {f"{name}.{index}.{key}": value for key, value in values.items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Set what `state` returned."""
+        for name, network in (("G", self.G), ("D", self.D)):
+            network.load_state_dict(_below(name, tensors))
+        for name, adam in (("adam_G", self.adam_G), ("adam_D", self.adam_D)):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(name, tensors).items():
+                index, _, what = key.partition(".")
+                state.setdefault(int(index), {})[what] = value
+            adam.load_state_dict({**adam.state_dict(), "state": state})
+
+
+def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+
+build = DCGAN
