@@ -21,6 +21,7 @@ COMMANDS = {
     "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared pictures"),
     "summarise": ("wframe.paper.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
+    "claims": ("wframe.paper.claims", "every claim of the paper with a verdict, computed from the results"),
     "report": ("wframe.report.page", "write the page that shows everything"),
     "config": ("wframe.config", "check an edition, or print its schema or its full form"),
 }

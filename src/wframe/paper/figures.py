@@ -6,90 +6,27 @@ To add a figure is to add one function that yields `Figure`s, and its name to `F
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from safetensors.numpy import load_file
 
 from wframe import config, plan
-from wframe.files import write_json, written
-from wframe.paper.stats import mean_interval
-
-NAMES = {"frame": "FRAME", "wframe": "wFRAME"}
-COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # apart for all kinds of colour vision, and in grey
-LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
-PAGE = 7.0  # inches: a text block's width
-STYLE: Any = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-    "pdf.fonttype": 42,
-    "image.interpolation": "nearest",
-}
-
-
-class Figure(NamedTuple):
-    """A figure: what it shows in words, and the numbers behind it."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    canvas: Canvas
-    numbers: pd.DataFrame
-    half: bool = False  # takes half of the page's width
-
-
-class Results(NamedTuple):
-    """The results of one study."""
-
-    folder: Path
-    edition: config.Edition
-    name: str
-    curves: pd.DataFrame
-
-    @property
-    def study(self) -> config.Study:
-        """The study's configuration."""
-        return self.edition.studies[self.name]
-
-    def title(self, dataset: str) -> str:
-        """A dataset's name for people."""
-        return self.edition.datasets[dataset].title or dataset
-
-    def runs(self) -> list[plan.Run]:
-        """The study's runs, first repeats only: what pictures are shown of."""
-        return [run for run in plan.runs(self.edition, self.name) if run.repeat == 0]
-
-    def pictures(self, run: plan.Run, kind: str = "images") -> np.ndarray:
-        """The pictures of a run's first shard: `images` (G, M, H, W, 3) or `snapshots` (S, M, H, W, 3)."""
-        return load_file(self.folder / "runs" / run.folder / "0.safetensors")[kind]
-
-    def observed(self, run: plan.Run, group: int) -> np.ndarray:
-        """A group's observed pictures (M, H, W, 3)."""
-        array = np.load(self.folder / "data" / run.dataset / f"{run.class_}.npy", mmap_mode="r")
-        M = self.edition.learning.M
-        return array[np.arange(group * M, (group + 1) * M) % len(array)]
-
-    def diverged(self, run: plan.Run, group: int = 0) -> int | None:
-        """The iteration in which a group diverged; None if it didn't."""
-        c = self.curves
-        rows = c[(c["dataset"] == run.dataset) & (c["class"] == run.class_) & (c["setting"] == run.setting)]
-        rows = rows[(rows["method"] == run.method) & (rows["repeat"] == run.repeat) & (rows["group"] == group)]
-        last = int(rows["diverged"].max())
-        return None if last < 0 else last
+from wframe.files import write_json
+from wframe.paper.drawing import (
+    COLOURS,
+    LINES,
+    NAMES,
+    PAGE,
+    STYLE,
+    Figure,
+    StudyResults,
+    bands_of,
+    draw_bands,
+    log_if_wide,
+    save,
+    show,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
     """Draw all figures of a study; `index.json` lists them in the page's order and is written last."""
     edition = config.load(args.results / "config.yaml")
     curves = pd.read_parquet(args.results / "studies" / f"{args.study}.parquet")
-    results = Results(args.results, edition, args.study, curves)
+    results = StudyResults(args.results, edition, args.study, curves)
     folder = args.results / "figures" / args.study
     for stale in folder.glob("*") if folder.is_dir() else []:
         stale.unlink()
@@ -110,94 +47,14 @@ def main(args: argparse.Namespace) -> None:
     with plt.rc_context(STYLE):
         for draw in FIGURES[results.study.show]:
             for figure in draw(results):
-                index.append(_save(figure, folder))
+                index.append(save(figure, folder))
     write_json(folder / "index.json", index)
-
-
-def _save(figure: Figure, folder: Path) -> dict[str, str | bool]:
-    """Write a figure's files, without time stamps; return its entry in the index."""
-    with written(folder / f"{figure.name}.csv") as part:
-        figure.numbers.to_csv(part, index=False, float_format="%.6g")
-    with written(folder / f"{figure.name}.pdf") as part:
-        figure.canvas.savefig(part, format="pdf", metadata={"CreationDate": None})
-    with written(folder / f"{figure.name}.png") as part:
-        figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
-    plt.close(figure.canvas)
-    return {
-        "name": figure.name,
-        "title": figure.title,
-        "caption": figure.caption,
-        "alt": figure.alt,
-        "half": figure.half,
-    }
-
-
-# --- pieces -------------------------------------------------------------------------------------------------
-
-
-def tile(pictures: np.ndarray, columns: int = 3, gap: int = 1) -> np.ndarray:
-    """Return pictures (M, H, W, 3) side by side in `columns` columns, with white gaps."""
-    M, H, W, _ = pictures.shape
-    rows = -(-M // columns)
-    sheet = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, 3), 255, np.uint8)
-    for index, picture in enumerate(pictures):
-        top, left = (index // columns) * (H + gap), (index % columns) * (W + gap)
-        sheet[top : top + H, left : left + W] = picture
-    return sheet
-
-
-def _show(axes: Axes, pictures: np.ndarray | None, diverged: int | None = None, columns: int = 3) -> None:
-    """Show pictures as a sheet; say so where a run diverged."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    if diverged is not None:
-        axes.text(0.5, 0.5, f"diverged at\niteration {diverged}", ha="center", va="center", transform=axes.transAxes)
-        axes.set_facecolor("#eeeeee")
-        axes.set_box_aspect(1)
-    elif pictures is not None:
-        axes.imshow(tile(pictures, columns))
-    else:
-        axes.set_axis_off()
-
-
-def _bands(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean of a measure over groups and repeats with a 95% t interval: a row per dataset, method, iteration."""
-    rows = []
-    for (dataset, method, iteration), part in curves.groupby(["dataset", "method", "iteration"], sort=False):
-        mean, low, high, n = mean_interval(part[measure])
-        rows.append((dataset, method, iteration, mean, low, high, n))
-    return pd.DataFrame(rows, columns=["dataset", "method", "iteration", "mean", "low", "high", "n"])
-
-
-def _draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
-    """Draw each method's mean with its band."""
-    for method in bands["method"].unique():
-        part = bands[bands["method"] == method]
-        label = f"{NAMES[method]} (n = {part['n'].max()})"
-        axes.plot(
-            part["iteration"],
-            part["mean"],
-            label=label,
-            color=COLOURS[method],
-            linestyle=LINES[method],
-            linewidth=1.2,
-        )
-        axes.fill_between(part["iteration"], part["low"], part["high"], color=COLOURS[method], alpha=0.2, lw=0)
-    axes.set_xlabel("learning iteration t")
-
-
-def _log_if_wide(axes: Axes, values: pd.Series) -> None:
-    """Use a logarithmic axis where values span more than a decade and a half."""
-    values = values[np.isfinite(values) & (values > 0)]
-    if len(values) and values.max() > 30 * values.min():
-        axes.set_yscale("log")
 
 
 # --- figures of a study that sets datasets side by side ---------------------------------------------------------
 
 
-def samples(results: Results) -> Iterator[Figure]:
+def samples(results: StudyResults) -> Iterator[Figure]:
     """Observed, FRAME and wFRAME pictures per dataset and class (the paper's Figures 2, 5, 7, 8 and 9)."""
     methods = {
         (run.dataset, run.class_, run.setting): {
@@ -215,9 +72,9 @@ def samples(results: Results) -> Iterator[Figure]:
         canvas, grid = plt.subplots(groups, columns, figsize=(PAGE * columns / 3, 2.4 * groups + 0.2), squeeze=False)
         rows = []
         for group in range(groups):
-            _show(grid[group, 0], results.observed(first, group))
+            show(grid[group, 0], results.observed(first, group))
             for column, (method, run) in enumerate(runs.items(), start=1):
-                _show(grid[group, column], finals[method][group], results.diverged(run, group))
+                show(grid[group, column], finals[method][group], results.diverged(run, group))
             grid[group, 0].set_ylabel(f"group {group}")
             rows += [(dataset, class_, setting, group, name) for name in ("observed", *runs)]
         for column, title in enumerate(["observed", *(NAMES[method] for method in runs)]):
@@ -234,19 +91,19 @@ def samples(results: Results) -> Iterator[Figure]:
         )
 
 
-def _measure_figure(results: Results, measure: str, label: str) -> tuple[Canvas, pd.DataFrame]:
+def _measure_figure(results: StudyResults, measure: str, label: str) -> tuple[Canvas, pd.DataFrame]:
     """One panel per dataset with both methods' curves."""
-    bands = _bands(results.curves, measure)
+    bands = bands_of(results.curves, measure)
     datasets = list(results.study.datasets)
     columns = min(3, len(datasets))
     rows = -(-len(datasets) // columns)
     canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 2.3 * rows), squeeze=False)
     for axes, dataset in zip(grid.flat, datasets, strict=False):
         part = bands[bands["dataset"] == dataset]
-        _draw_bands(axes, part)
+        draw_bands(axes, part)
         axes.set_title(dataset)
         if measure == "R":
-            _log_if_wide(axes, part["mean"])
+            log_if_wide(axes, part["mean"])
         else:
             axes.axhline(0, color="black", linewidth=0.5)
         axes.legend(fontsize=7)
@@ -256,7 +113,7 @@ def _measure_figure(results: Results, measure: str, label: str) -> tuple[Canvas,
     return canvas, bands
 
 
-def response_distance(results: Results) -> Iterator[Figure]:
+def response_distance(results: StudyResults) -> Iterator[Figure]:
     """R over the learning iterations, averaged over groups (the paper's Figure 4)."""
     canvas, numbers = _measure_figure(results, "R", "response distance R")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
@@ -271,7 +128,7 @@ def response_distance(results: Results) -> Iterator[Figure]:
     )
 
 
-def energies(results: Results) -> Iterator[Figure]:
+def energies(results: StudyResults) -> Iterator[Figure]:
     """Φ(x; θ) over the learning iterations (the paper's Figure 1, right)."""
     canvas, numbers = _measure_figure(results, "energy", "energy Φ(x; θ)")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
@@ -286,7 +143,7 @@ def energies(results: Results) -> Iterator[Figure]:
     )
 
 
-def evolution(results: Results) -> Iterator[Figure]:
+def evolution(results: StudyResults) -> Iterator[Figure]:
     """The chains' evolution with the energy beside it (the paper's Figure 1)."""
     for dataset in results.study.datasets:
         class_ = results.edition.datasets[dataset].classes[0]
@@ -298,7 +155,7 @@ def evolution(results: Results) -> Iterator[Figure]:
 # --- figures of a study that sets settings side by side -----------------------------------------------------------
 
 
-def settings(results: Results) -> Iterator[Figure]:
+def settings(results: StudyResults) -> Iterator[Figure]:
     """The chains' evolution and R under each setting (the paper's Figure 3: the collapse study)."""
     for dataset in results.study.datasets:
         class_ = results.edition.datasets[dataset].classes[0]
@@ -311,7 +168,7 @@ def settings(results: Results) -> Iterator[Figure]:
             yield _strips(results, runs, f"{dataset}-{setting}", f"{setting}: {said}", "R")
 
 
-def _strips(results: Results, runs: list[plan.Run], name: str, title: str, measure: str) -> Figure:
+def _strips(results: StudyResults, runs: list[plan.Run], name: str, title: str, measure: str) -> Figure:
     """A row of snapshots per method, and beside them the curves of a measure for every group."""
     times = [t for t in results.study.snapshots if t <= results.curves["iteration"].max()]
     columns = max(1, len(times))
@@ -328,7 +185,7 @@ def _strips(results: Results, runs: list[plan.Run], name: str, title: str, measu
         for column, t in enumerate(times):
             axes = canvas.add_subplot(grid[row, column])
             lost = gone is not None and t > gone
-            _show(axes, pictures[column] if column < len(pictures) else None, gone if lost else None)
+            show(axes, pictures[column] if column < len(pictures) else None, gone if lost else None)
             if row == 0:
                 axes.set_title(f"t = {t}")
             if column == 0:
@@ -350,7 +207,7 @@ def _strips(results: Results, runs: list[plan.Run], name: str, title: str, measu
     curve_axes.set_xlabel("learning iteration t")
     curve_axes.set_title("response distance R" if measure == "R" else "energy Φ(x; θ)")
     if measure == "R":
-        _log_if_wide(curve_axes, curves["R"])
+        log_if_wide(curve_axes, curves["R"])
     else:
         curve_axes.axhline(0, color="black", linewidth=0.5)
     curve_axes.legend(fontsize=7)
@@ -378,7 +235,7 @@ def _story(curves: pd.DataFrame, runs: list[plan.Run]) -> str:
     return "; ".join(parts) + "."
 
 
-FIGURES: dict[str, list[Callable[[Results], Iterator[Figure]]]] = {
+FIGURES: dict[str, list[Callable[[StudyResults], Iterator[Figure]]]] = {
     "datasets": [samples, response_distance, energies, evolution],
     "settings": [settings],
 }

@@ -18,6 +18,7 @@ from scipy import stats
 from wframe import config, plan
 from wframe.paper.stats import Interval, mean_interval, share_interval
 
+Settings = Sequence[str | None]  # None: the study's first setting
 PAIR = ["dataset", "class", "repeat", "group"]
 
 
@@ -112,7 +113,7 @@ def _pairs(
     measure: str,
     study: str,
     datasets: list[str],
-    settings: Sequence[str | None],
+    settings: Settings,
     frame_setting: str | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return FRAME's and wFRAME's curves of a measure over all settings: two frames with the same columns.
@@ -133,16 +134,14 @@ def _evidence(results: Results, study: str, statistic: str, interval: Interval, 
     return Evidence(statistic, *interval, unit, frozenset({results.file(study)}))
 
 
-def R_difference(
-    results: Results, study: str, datasets: list[str], settings: Sequence[str | None] = (None,)
-) -> Evidence:
+def R_difference(results: Results, study: str, datasets: list[str], settings: Settings = (None,)) -> Evidence:
     """The final R of wFRAME less FRAME's, paired by group."""
     frame, wframe = _pairs(results, "R", study, datasets, settings)
     interval = mean_interval((wframe.iloc[-1] - frame.iloc[-1]).to_numpy())
     return _evidence(results, study, "R at the end, wFRAME − FRAME", interval)
 
 
-def R_ratio(results: Results, study: str, datasets: list[str], settings: Sequence[str | None] = (None,)) -> Evidence:
+def R_ratio(results: Results, study: str, datasets: list[str], settings: Settings = (None,)) -> Evidence:
     """The final R of wFRAME over FRAME's: geometric mean over the pairs."""
     frame, wframe = _pairs(results, "R", study, datasets, settings)
     interval = _geometric(np.log(wframe.iloc[-1] / frame.iloc[-1]))
@@ -153,7 +152,7 @@ def R_lower(
     results: Results,
     study: str,
     datasets: list[str],
-    settings: Sequence[str | None],
+    settings: Settings,
     frame_setting: str | None = None,
 ) -> Evidence:
     """The share of pairs in which wFRAME's final R is below FRAME's; a diverged group is above every number."""
@@ -178,9 +177,9 @@ def speed(results: Results, study: str, datasets: list[str]) -> Evidence:
     """The iterations until R is half of its start: wFRAME less FRAME, paired. Never counts as T."""
     halves = []
     for R in _pairs(results, "R", study, datasets, (None,)):
-        below = R.iloc[0] / 2 >= R
-        halves.append(below.idxmax().where(below.any(), R.index[-1]))
-    interval = mean_interval((halves[1] - halves[0]).to_numpy(dtype=float))
+        above = (R > R.iloc[0] / 2) | R.isna()
+        halves.append(above.cummin().sum().to_numpy(dtype=float))
+    interval = mean_interval(halves[1] - halves[0])
     return _evidence(results, study, "iterations until R is halved, wFRAME − FRAME", interval)
 
 
@@ -214,11 +213,11 @@ def recovery(results: Results, study: str, datasets: list[str], settings: Sequen
     return _evidence(results, study, "iteration at which wFRAME's R is back at its start", mean_interval(times))
 
 
-def energy_unrest(results: Results, study: str, datasets: list[str], settings: Sequence[str | None]) -> Evidence:
+def energy_unrest(results: Results, study: str, datasets: list[str], settings: Settings) -> Evidence:
     """The total movement of Φ, Σ|Φ(t+1) − Φ(t)|: log of wFRAME's over FRAME's, paired."""
     moved = [curves.diff().abs().sum(min_count=1) for curves in _pairs(results, "energy", study, datasets, settings)]
-    ratio = np.log(moved[1] / moved[0]).replace([np.inf, -np.inf], np.nan)
-    return _evidence(results, study, "log of Φ's total movement, wFRAME over FRAME", mean_interval(ratio.to_numpy()))
+    ratio = np.log(moved[1].to_numpy() / moved[0].to_numpy())
+    return _evidence(results, study, "log of Φ's total movement, wFRAME over FRAME", mean_interval(ratio))
 
 
 def energy_shape(
@@ -290,7 +289,7 @@ def _score(results: Results, name: str) -> tuple[float, float, int]:
         return stated.value, 2 * (stated.plus_minus or 0.0) / np.sqrt(10), 0  # ± over ten splits
     if name not in results.scores.index:
         raise NotHere(f"this edition scores no row {name!r}")
-    row: dict[str, Any] = results.scores.loc[name].to_dict()
+    row: dict[Any, Any] = results.scores.loc[name].to_dict()
     if row["status"] != "ok" or not np.isfinite(row["score"]):
         raise NotHere(f"no score of {name!r}: {row['status']}")
     repeats = int(row["repeats"])

@@ -1,0 +1,164 @@
+"""What all figures share: their style, the sheets of pictures, curves with bands, and how a figure is kept."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from safetensors.numpy import load_file
+
+from wframe import config, plan
+from wframe.files import written
+from wframe.paper.stats import mean_interval
+
+NAMES = {"frame": "FRAME", "wframe": "wFRAME"}
+COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # apart for all kinds of colour vision, and in grey
+LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
+PAGE = 7.0  # inches: a text block's width
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42,
+    "image.interpolation": "nearest",
+}
+
+
+class Figure(NamedTuple):
+    """A figure: what it shows in words, and the numbers behind it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    canvas: Canvas
+    numbers: pd.DataFrame
+    half: bool = False  # takes half of the page's width
+
+
+class StudyResults(NamedTuple):
+    """The results of one study."""
+
+    folder: Path
+    edition: config.Edition
+    name: str
+    curves: pd.DataFrame
+
+    @property
+    def study(self) -> config.Study:
+        """The study's configuration."""
+        return self.edition.studies[self.name]
+
+    def title(self, dataset: str) -> str:
+        """A dataset's name for people."""
+        return self.edition.datasets[dataset].title or dataset
+
+    def runs(self) -> list[plan.Run]:
+        """The study's runs, first repeats only: what pictures are shown of."""
+        return [run for run in plan.runs(self.edition, self.name) if run.repeat == 0]
+
+    def pictures(self, run: plan.Run, kind: str = "images") -> np.ndarray:
+        """The pictures of a run's first shard: `images` (G, M, H, W, 3) or `snapshots` (S, M, H, W, 3)."""
+        return load_file(self.folder / "runs" / run.folder / "0.safetensors")[kind]
+
+    def observed(self, run: plan.Run, group: int) -> np.ndarray:
+        """A group's observed pictures (M, H, W, 3)."""
+        array = np.load(self.folder / "data" / run.dataset / f"{run.class_}.npy", mmap_mode="r")
+        M = self.edition.learning.M
+        return array[np.arange(group * M, (group + 1) * M) % len(array)]
+
+    def diverged(self, run: plan.Run, group: int = 0) -> int | None:
+        """The iteration in which a group diverged; None if it didn't."""
+        c = self.curves
+        rows = c[(c["dataset"] == run.dataset) & (c["class"] == run.class_) & (c["setting"] == run.setting)]
+        rows = rows[(rows["method"] == run.method) & (rows["repeat"] == run.repeat) & (rows["group"] == group)]
+        last = int(rows["diverged"].max())
+        return None if last < 0 else last
+
+
+def save(figure: Figure, folder: Path) -> dict[str, str | bool]:
+    """Write a figure's files, without time stamps; return its entry in the index."""
+    with written(folder / f"{figure.name}.csv") as part:
+        figure.numbers.to_csv(part, index=False, float_format="%.6g")
+    with written(folder / f"{figure.name}.pdf") as part:
+        figure.canvas.savefig(part, format="pdf", metadata={"CreationDate": None})
+    with written(folder / f"{figure.name}.png") as part:
+        figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
+    plt.close(figure.canvas)
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "half": figure.half,
+    }
+
+
+def tile(pictures: np.ndarray, columns: int = 3, gap: int = 1) -> np.ndarray:
+    """Return pictures (M, H, W, 3) side by side in `columns` columns, with white gaps."""
+    M, H, W, _ = pictures.shape
+    rows = -(-M // columns)
+    sheet = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, 3), 255, np.uint8)
+    for index, picture in enumerate(pictures):
+        top, left = (index // columns) * (H + gap), (index % columns) * (W + gap)
+        sheet[top : top + H, left : left + W] = picture
+    return sheet
+
+
+def show(axes: Axes, pictures: np.ndarray | None, diverged: int | None = None, columns: int = 3) -> None:
+    """Show pictures as a sheet; say so where a run diverged."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    if diverged is not None:
+        axes.text(0.5, 0.5, f"diverged at\niteration {diverged}", ha="center", va="center", transform=axes.transAxes)
+        axes.set_facecolor("#eeeeee")
+        axes.set_box_aspect(1)
+    elif pictures is not None:
+        axes.imshow(tile(pictures, columns))
+    else:
+        axes.set_axis_off()
+
+
+def bands_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Mean of a measure over groups and repeats with a 95% t interval: a row per dataset, method, iteration."""
+    rows = []
+    for (dataset, method, iteration), part in curves.groupby(["dataset", "method", "iteration"], sort=False):
+        mean, low, high, n = mean_interval(part[measure])
+        rows.append((dataset, method, iteration, mean, low, high, n))
+    return pd.DataFrame(rows, columns=["dataset", "method", "iteration", "mean", "low", "high", "n"])
+
+
+def draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
+    """Draw each method's mean with its band."""
+    for method in bands["method"].unique():
+        part = bands[bands["method"] == method]
+        label = f"{NAMES[method]} (n = {part['n'].max()})"
+        axes.plot(
+            part["iteration"],
+            part["mean"],
+            label=label,
+            color=COLOURS[method],
+            linestyle=LINES[method],
+            linewidth=1.2,
+        )
+        axes.fill_between(part["iteration"], part["low"], part["high"], color=COLOURS[method], alpha=0.2, lw=0)
+    axes.set_xlabel("learning iteration t")
+
+
+def log_if_wide(axes: Axes, values: pd.Series) -> None:
+    """Use a logarithmic axis where values span more than a decade and a half."""
+    values = values[np.isfinite(values) & (values > 0)]
+    if len(values) and values.max() > 30 * values.min():
+        axes.set_yscale("log")
