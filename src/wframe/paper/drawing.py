@@ -1,5 +1,6 @@
 """What all figures share: their style, the sheets of pictures, curves with bands, and how a figure is kept."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,3 +163,94 @@ def log_if_wide(axes: Axes, values: pd.Series) -> None:
     values = values[np.isfinite(values) & (values > 0)]
     if len(values) and values.max() > 30 * values.min():
         axes.set_yscale("log")
+
+
+def draw_curves(
+    results: StudyResults, measure: str, label: str, datasets: Sequence[str] | None = None
+) -> tuple[Canvas, pd.DataFrame]:
+    """One panel per dataset with both methods' curves."""
+    bands = bands_of(results.curves, measure)
+    datasets = datasets or list(results.study.datasets)
+    columns = min(3, len(datasets))
+    rows = -(-len(datasets) // columns)
+    canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 2.3 * rows), squeeze=False)
+    for axes, dataset in zip(grid.flat, datasets, strict=False):
+        part = bands[bands["dataset"] == dataset]
+        draw_bands(axes, part)
+        axes.set_title(results.title(dataset))
+        if measure == "R":
+            log_if_wide(axes, part["mean"])
+        else:
+            axes.axhline(0, color="black", linewidth=0.5)
+        axes.legend(fontsize=7)
+    for axes in list(grid.flat)[len(datasets) :]:
+        axes.set_axis_off()
+    grid[0, 0].set_ylabel(label)
+    return canvas, bands[bands["dataset"].isin(datasets)]
+
+
+def strips(results: StudyResults, runs: list[plan.Run], name: str, title: str, measure: str) -> Figure:
+    """A row of snapshots per method, and beside them the curves of a measure for every group."""
+    times = [t for t in results.study.snapshots if t <= results.curves["iteration"].max()]
+    columns = max(1, len(times))
+    canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.25))
+    grid = canvas.add_gridspec(len(runs), columns + 1, width_ratios=[1] * columns + [2.6])
+    curve_axes = canvas.add_subplot(grid[:, -1])
+    keys = ["dataset", "class", "setting"]
+    first = runs[0]
+    curves = results.curves
+    for key, value in zip(keys, (first.dataset, first.class_, first.setting), strict=True):
+        curves = curves[curves[key] == value]
+    for row, run in enumerate(runs):
+        pictures, gone = results.pictures(run, "snapshots"), results.diverged(run)
+        for column, t in enumerate(times):
+            axes = canvas.add_subplot(grid[row, column])
+            lost = gone is not None and t > gone
+            show(axes, pictures[column] if column < len(pictures) else None, gone if lost else None)
+            if row == 0:
+                axes.set_title(f"t = {t}")
+            if column == 0:
+                axes.set_ylabel(NAMES[run.method])
+        mine = curves[curves["method"] == run.method]
+        for _, part in mine.groupby(["repeat", "group"]):
+            curve_axes.plot(
+                part["iteration"],
+                part[measure],
+                color=COLOURS[run.method],
+                lw=0.6,
+                alpha=0.5,
+                linestyle=LINES[run.method],
+            )
+        mean = mine.groupby("iteration")[measure].mean()
+        curve_axes.plot(
+            mean.index, mean, color=COLOURS[run.method], lw=1.4, label=NAMES[run.method], linestyle=LINES[run.method]
+        )
+    curve_axes.set_xlabel("learning iteration t")
+    curve_axes.set_title("response distance R" if measure == "R" else "energy Φ(x; θ)")
+    if measure == "R":
+        log_if_wide(curve_axes, curves["R"])
+    else:
+        curve_axes.axhline(0, color="black", linewidth=0.5)
+    curve_axes.legend(fontsize=7)
+    return Figure(
+        name,
+        title,
+        "The first group's chains after t learning iterations; thin lines are groups, thick lines their mean.",
+        f"{title}: {_story(curves, runs)}",
+        canvas,
+        curves[["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy"]],
+    )
+
+
+def _story(curves: pd.DataFrame, runs: list[plan.Run]) -> str:
+    """What happened to R, in words."""
+    parts = []
+    for run in runs:
+        R = curves[curves["method"] == run.method].groupby("iteration")["R"].mean().dropna()
+        if len(R):
+            parts.append(
+                f"{NAMES[run.method]}'s R starts at {R.iloc[0]:.3g}, peaks at {R.max():.3g}, ends at {R.iloc[-1]:.3g}"
+            )
+        else:
+            parts.append(f"{NAMES[run.method]} diverges at once")
+    return "; ".join(parts) + "."

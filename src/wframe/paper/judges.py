@@ -177,7 +177,7 @@ def speed(results: Results, study: str, datasets: list[str]) -> Evidence:
     """The iterations until R is half of its start: wFRAME less FRAME, paired. Never counts as T."""
     halves = []
     for R in _pairs(results, "R", study, datasets, (None,)):
-        above = (R > R.iloc[0] / 2) | R.isna()
+        above = (R.iloc[0] / 2 < R) | R.isna()
         halves.append(above.cummin().sum().to_numpy(dtype=float))
     interval = mean_interval(halves[1] - halves[0])
     return _evidence(results, study, "iterations until R is halved, wFRAME − FRAME", interval)

@@ -1,0 +1,280 @@
+"""`wframe figures --paper`: the paper's Figures 1 to 9 in its own arrangement, from an edition's results.
+
+Each function draws one figure, or raises `NotHere` where the edition hasn't what it shows; the page says so.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from safetensors.numpy import load_file
+
+from wframe import config
+from wframe.paper.drawing import NAMES, PAGE, Figure, StudyResults, draw_curves, show, strips, tile
+from wframe.paper.judges import NotHere
+
+ROW = 9  # pictures side by side
+
+
+class Paper:
+    """An edition's results, by the names that the paper has for datasets."""
+
+    def __init__(self, folder: Path, edition: config.Edition) -> None:
+        self.folder, self.edition = folder, edition
+        self.loaded: dict[str, StudyResults] = {}
+
+    def study(self, name: str) -> StudyResults:
+        """Return the results of one study."""
+        if name not in self.edition.studies:
+            raise NotHere(f"this edition has no study {name!r}")
+        if name not in self.loaded:
+            curves = pd.read_parquet(self.folder / "studies" / f"{name}.parquet")
+            self.loaded[name] = StudyResults(self.folder, self.edition, name, curves)
+        return self.loaded[name]
+
+    def dataset(self, study: str, name: str) -> str:
+        """Return the study's first dataset that stands for one of the paper's."""
+        for dataset in self.study(study).study.datasets:
+            if name in self.edition.datasets[dataset].stands_for:
+                return dataset
+        raise NotHere(f"this edition's study {study!r} has no dataset for {name}")
+
+    def run(
+        self, study: str, dataset: str, method: str, setting: str | None = None, class_: str | None = None
+    ) -> plan.Run:
+        """Return one run, first repeat; None: the study's first setting, the dataset's first class."""
+        results = self.study(study)
+        setting = setting or next(iter(results.study.settings))
+        class_ = class_ or self.edition.datasets[dataset].classes[0]
+        for run in results.runs():
+            if (run.dataset, run.class_, run.setting, run.method) == (dataset, class_, setting, method):
+                return run
+        raise NotHere(f"this edition's study {study!r} has no run {dataset}/{class_}/{setting}/{method}")
+
+
+def figure_1(paper: Paper) -> Figure:
+    """The evolution of both methods where FRAME collapses, and their energy."""
+    results, dataset = paper.study("collapse"), paper.dataset("collapse", "sun")
+    runs = [paper.run("collapse", dataset, method, "lambda") for method in ("frame", "wframe")]
+    drawn = strips(results, runs, "figure-1", "Evolution and energy, λ in an insecure range", "energy")
+    return drawn
+
+
+def figure_2(paper: Paper) -> Figure:
+    """CelebA and LSUN-Bedroom: FRAME's images in the first row, wFRAME's in the second."""
+    panels = []
+    for name in ("lsun-bedroom", "celeba"):
+        dataset = paper.dataset("whole", name)
+        rows = [
+            paper.study("whole").pictures(paper.run("whole", dataset, method))[0] for method in ("frame", "wframe")
+        ]
+        panels.append((paper.study("whole").title(dataset), np.concatenate(rows), list(NAMES.values())))
+    numbers = pd.DataFrame(
+        [(title, row, 0) for title, _, rows in panels for row in rows], columns=["data", "row", "group"]
+    )
+    return _sheets(
+        "figure-2",
+        "Scenes and faces",
+        "First row FRAME, second row wFRAME: the nine chains of the first group.",
+        panels,
+        numbers,
+    )
+
+
+def figure_3(paper: Paper) -> Figure:
+    """The collapse study: FRAME, FRAME with weight clipping and wFRAME, under each circumstance."""
+    results = paper.study("collapse")
+    dataset = paper.dataset("collapse", "sun")
+    circumstances = [
+        ("collapse", dataset, setting) for setting in results.study.settings if not setting.endswith("-clipped")
+    ]
+    if "sizes" in paper.edition.studies:
+        sizes = paper.study("sizes").study
+        circumstances += [("sizes", name, setting) for name in sizes.datasets for setting in sizes.settings]
+    rows = [("frame", ""), ("frame", "-clipped"), ("wframe", "")]
+    canvas, grid = plt.subplots(
+        3, len(circumstances), figsize=(PAGE, 3 * PAGE / len(circumstances) + 0.4), squeeze=False
+    )
+    numbers = []
+    for column, (study, name, setting) in enumerate(circumstances):
+        side = paper.edition.datasets[name].size
+        changed = paper.edition.studies[study].settings[setting].model_dump(by_alias=True, exclude_unset=True)
+        symbols = {"lambda": "λ", "delta": "δ"}
+        said = ", ".join(f"{symbols.get(key, key)} = {value:g}" for key, value in changed.items()) or "safe λ, δ"
+        for row, (method, clipped) in enumerate(rows):
+            axes = grid[row, column]
+            if row == 0:
+                axes.set_title(f"{said}\n{side}×{side}", fontsize=7)
+            if column == 0:
+                axes.set_ylabel(NAMES[method] + (", clipped" if clipped else ""))
+            try:
+                run = paper.run(study, name, method, setting + clipped)
+            except NotHere:
+                show(axes, None)
+                axes.set_axis_on() if column == 0 else None
+                continue
+            show(axes, paper.study(study).pictures(run)[0], paper.study(study).diverged(run))
+            curves = paper.study(study).curves
+            mine = curves[
+                (curves[["dataset", "class", "setting", "method"]] == [name, run.class_, run.setting, method]).all(
+                    axis=1
+                )
+            ]
+            end = mine[mine["iteration"] == mine["iteration"].max()]
+            axes.set_xlabel(f"R = {end['R'].mean():.3g}", fontsize=7)
+            numbers.append(
+                (study, name, run.setting, method, side, end["R"].mean(), int((end["diverged"] >= 0).sum()), len(end))
+            )
+    return Figure(
+        "figure-3",
+        "The collapse study",
+        "Nine chains of the first group at the end of learning, and R averaged over groups. Clipping bounds |θ|.",
+        f"Sheets of nine pictures: {len(circumstances)} circumstances; rows FRAME, FRAME with clipping, wFRAME.",
+        canvas,
+        pd.DataFrame(numbers, columns=["study", "dataset", "setting", "method", "side", "R", "diverged", "groups"]),
+    )
+
+
+def figure_4(paper: Paper) -> Figure:
+    """R averaged over each dataset, with bands."""
+    datasets = [paper.dataset("whole", name) for name in ("celeba", "lsun-bedroom", "cifar10")]
+    canvas, numbers = draw_curves(paper.study("whole"), "R", "response distance R", datasets)
+    return Figure(
+        "figure-4",
+        "Response distance R, averaged over each dataset",
+        "Mean over groups and classes; the band is its 95% interval. Lower is better.",
+        f"Curves of R for {', '.join(datasets)}, both methods.",
+        canvas,
+        numbers,
+    )
+
+
+def figure_5(paper: Paper) -> Figure:
+    """CIFAR-10 by label, three columns a class: FRAME's images, then wFRAME's."""
+    dataset = paper.dataset("whole", "cifar10")
+    classes = paper.edition.datasets[dataset].classes
+    panels: list[tuple[str, np.ndarray, list[str]]] = []
+    for method in ("frame", "wframe"):
+        nines = [
+            paper.study("whole").pictures(paper.run("whole", dataset, method, None, name))[0] for name in classes
+        ]
+        blocks = [nines[first : first + 5] for first in range(0, len(nines), 5)]
+        rows = [block[k][3 * row : 3 * row + 3] for block in blocks for row in range(3) for k in range(len(block))]
+        panels.append((NAMES[method], np.concatenate(rows), []))
+    numbers = pd.DataFrame(
+        [(method, name, 0) for method in NAMES for name in classes], columns=["method", "class", "group"]
+    )
+    return _sheets(
+        "figure-5",
+        "CIFAR-10 by label" if dataset == "cifar10" else f"{paper.study('whole').title(dataset)}, by label",
+        f"Every three columns are of one class ({', '.join(classes)}); left FRAME, right wFRAME.",
+        panels,
+        numbers,
+        columns=3 * min(5, len(classes)),
+    )
+
+
+def figure_6(paper: Paper) -> Figure:
+    """A few images: the inputs, DCGAN's random outputs, wFRAME's outputs."""
+    name = "dcgan-few"
+    if name not in paper.edition.baselines:
+        raise NotHere(f"this edition trains no baseline {name!r}")
+    entry = paper.edition.baselines[name]
+    class_ = entry.class_ or paper.edition.datasets[entry.dataset].classes[0]
+    run = paper.run("collapse", entry.dataset, "wframe", None, class_)
+    ours = paper.study("collapse").pictures(run)[0]
+    theirs = load_file(paper.folder / "baselines" / name / "0.safetensors")["images"][:ROW]
+    inputs = paper.study("collapse").observed(run, 0)
+    canvas, axes = plt.subplots(3, 1, figsize=(PAGE, 2.6))
+    for ax, label, pictures in zip(axes, ("inputs", "DCGAN", "wFRAME"), (inputs, theirs, ours), strict=True):
+        show(ax, pictures[:ROW], columns=ROW)
+        ax.set_ylabel(label)
+    return Figure(
+        "figure-6",
+        "A few images",
+        f"Inputs, for DCGAN repeated up to {entry.duplicate_to or len(inputs):,}; outputs of DCGAN; chains of wFRAME.",
+        "Three rows of nine pictures: the inputs, DCGAN's outputs, wFRAME's outputs.",
+        canvas,
+        pd.DataFrame({"row": ["inputs", "DCGAN", "wFRAME"], "pictures": [len(inputs), len(theirs), len(ours)]}),
+    )
+
+
+def figure_7(paper: Paper) -> Figure:
+    """wFRAME's faces."""
+    return _many(paper, "figure-7", "celeba")
+
+
+def figure_8(paper: Paper) -> Figure:
+    """wFRAME's images conditioned on labels, each row of one class."""
+    dataset = paper.dataset("whole", "cifar10")
+    classes = paper.edition.datasets[dataset].classes
+    rows, width = [], 2 * ROW
+    for class_ in classes:
+        pictures = paper.study("whole").pictures(paper.run("whole", dataset, "wframe", None, class_))
+        rows.append(pictures.reshape(-1, *pictures.shape[2:])[:width])
+    width = min(len(row) for row in rows)
+    sheet = np.concatenate([row[:width] for row in rows])
+    return _sheets(
+        "figure-8",
+        f"{paper.study('whole').title(dataset)}: each row is of one class",
+        f"wFRAME's chains; from above: {', '.join(classes)}.",
+        [("wFRAME", sheet, classes)],
+        pd.DataFrame({"class": classes, "pictures": width}),
+        columns=width,
+    )
+
+
+def figure_9(paper: Paper) -> Figure:
+    """wFRAME's bedrooms."""
+    return _many(paper, "figure-9", "lsun-bedroom")
+
+
+def _many(paper: Paper, name: str, dataset: str) -> Figure:
+    """A large sheet of wFRAME's chains: the groups of the first class, one after the other."""
+    found = paper.dataset("whole", dataset)
+    pictures = paper.study("whole").pictures(paper.run("whole", found, "wframe"))
+    pictures = pictures.reshape(-1, *pictures.shape[2:])[: 8 * ROW]
+    title = paper.study("whole").title(found)
+    numbers = pd.DataFrame({"dataset": [found], "pictures": [len(pictures)]})
+    caption = "wFRAME's chains at the end of learning, nine to a group."
+    return _sheets(name, title, caption, [("wFRAME", pictures, [])], numbers, columns=2 * ROW)
+
+
+def _sheets(
+    name: str,
+    title: str,
+    caption: str,
+    panels: list[tuple[str, np.ndarray, list[str]]],
+    numbers: pd.DataFrame,
+    columns: int = ROW,
+) -> Figure:
+    """Panels of pictures side by side, each with a title and (as tick labels) the names of its rows."""
+    sheets = [tile(pictures, columns) for _, pictures, _ in panels]
+    height = max(sheet.shape[0] / sheet.shape[1] for sheet in sheets) * PAGE / len(panels) + 0.3
+    canvas, grid = plt.subplots(1, len(panels), figsize=(PAGE, height), squeeze=False)
+    for axes, sheet, (label, pictures, rows) in zip(grid[0], sheets, panels, strict=True):
+        axes.imshow(sheet)
+        axes.set_title(label)
+        axes.set_xticks([])
+        _name_rows(axes, sheet, pictures, rows)
+        axes.spines[:].set_visible(False)
+    shown = "; ".join(f"{label}: {len(pictures)} pictures" for label, pictures, _ in panels)
+    return Figure(name, title, caption, f"{title}. Sheets of pictures: {shown}.", canvas, numbers)
+
+
+def _name_rows(axes: Axes, sheet: np.ndarray, pictures: np.ndarray, rows: list[str]) -> None:
+    """Write the names of a sheet's rows beside it, one for each band of rows."""
+    band = sheet.shape[0] / max(1, len(rows))
+    axes.set_yticks([band * (k + 0.5) for k in range(len(rows))], rows)
+    axes.tick_params(length=0)
+
+
+PAPER: dict[str, Callable[[Paper], Figure]] = {
+    f"figure-{number}": draw
+    for number, draw in enumerate(
+        (figure_1, figure_2, figure_3, figure_4, figure_5, figure_6, figure_7, figure_8, figure_9), start=1
+    )
+}
