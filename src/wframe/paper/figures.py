@@ -26,6 +26,7 @@ from wframe.paper.drawing import (
 )
 from wframe.paper.judges import NotHere
 from wframe.paper.numbered import PAPER, Paper
+from wframe.paper.summarise import outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -145,6 +146,51 @@ def evolution(results: StudyResults) -> Iterator[Figure]:
 # --- figures of a study that sets settings side by side -----------------------------------------------------------
 
 
+def overview(results: StudyResults) -> Iterator[Figure]:
+    """R under each setting side by side, relative to its start: which learn, stall, collapse or diverge."""
+    for dataset in results.study.datasets:
+        curves = results.curves[results.curves["dataset"] == dataset]
+        names = list(results.study.settings)
+        columns = min(4, len(names))
+        rows = -(-len(names) // columns)
+        canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False, sharey=True)
+        told, numbers = [], []
+        for axes, setting in zip(grid.flat, names, strict=False):
+            axes.set_title(setting)
+            for method in results.study.methods:
+                mine = curves[(curves["setting"] == setting) & (curves["method"] == method)]
+                R = mine.pivot_table(
+                    index="iteration", columns=["class", "repeat", "group"], values="R", dropna=False
+                )
+                relative = R / R.bfill().iloc[0]
+                said = outcome(mine)
+                told.append(f"{NAMES[method]} under {setting} {said}")
+                numbers.append(
+                    relative.mean(axis=1).rename("R_relative").reset_index().assign(setting=setting, method=method)
+                )
+                style = {"color": COLOURS[method], "linestyle": LINES[method]}
+                axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
+                axes.plot(relative.index, relative.mean(axis=1), lw=1.3, label=f"{NAMES[method]}: {said}", **style)
+            axes.set_yscale("log")
+            axes.axhline(1, color="black", lw=0.4)
+            axes.legend(fontsize=6)
+        for axes in list(grid.flat)[len(names) :]:
+            axes.set_axis_off()
+        for axes in grid[:, 0]:
+            axes.set_ylabel("R / R at the start")
+        for axes in grid[-1]:
+            axes.set_xlabel("learning iteration t")
+        yield Figure(
+            f"overview-{dataset}",
+            f"{results.title(dataset)}: R under each setting",
+            "Relative to its start; thin lines are groups, thick lines their mean. Below ½ at the end a setting learns, "
+            "above 2 it collapses, between them it stalls; diverged groups have no R.",
+            "; ".join(told) + ".",
+            canvas,
+            pd.concat(numbers),
+        )
+
+
 def settings(results: StudyResults) -> Iterator[Figure]:
     """The chains' evolution and R under each setting (the paper's Figure 3: the collapse study)."""
     for dataset in results.study.datasets:
@@ -160,5 +206,5 @@ def settings(results: StudyResults) -> Iterator[Figure]:
 
 FIGURES: dict[str, list[Callable[[StudyResults], Iterator[Figure]]]] = {
     "datasets": [samples, response_distance, energies, evolution],
-    "settings": [settings],
+    "settings": [overview, settings],
 }

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from safetensors.numpy import load_file
 
-from wframe import config
+from wframe import config, plan
 from wframe.paper.drawing import NAMES, PAGE, Figure, StudyResults, draw_curves, show, strips, tile
 from wframe.paper.judges import NotHere
 
@@ -195,7 +195,7 @@ def figure_6(paper: Paper) -> Figure:
     return Figure(
         "figure-6",
         "A few images",
-        f"Inputs, for DCGAN repeated up to {entry.duplicate_to or len(inputs):,}; outputs of DCGAN; chains of wFRAME.",
+        f"Inputs, for DCGAN repeated up to {entry.duplicate_to or len(inputs):,}; DCGAN's outputs; wFRAME's chains.",
         "Three rows of nine pictures: the inputs, DCGAN's outputs, wFRAME's outputs.",
         canvas,
         pd.DataFrame({"row": ["inputs", "DCGAN", "wFRAME"], "pictures": [len(inputs), len(theirs), len(ours)]}),

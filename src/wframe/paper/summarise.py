@@ -76,6 +76,7 @@ def final_table(curves: pd.DataFrame) -> pd.DataFrame:
             row[f"peak_{method}"] = part.loc[part["method"] == method].groupby(["repeat", "group"])["R"].max().mean()
             row[f"diverged_{method}"] = int((values["diverged"] >= 0).sum())
             row[f"nearest_{method}"] = values["nearest"].mean()
+            row[f"outcome_{method}"] = outcome(part[part["method"] == method])
         if {"frame", "wframe"} <= set(by_method.columns):
             difference = paired_difference(by_method["wframe"], by_method["frame"])
             row |= {
@@ -85,6 +86,18 @@ def final_table(curves: pd.DataFrame) -> pd.DataFrame:
             }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def outcome(curves: pd.DataFrame) -> str:
+    """Say what became of one method's groups: the most frequent of learns, stalls, collapses and diverges.
+
+    By R at the end over R after the first iteration: below half it learns, above twice it collapses, between them it
+    stalls; without a finite R it has diverged.
+    """
+    R = curves.pivot_table(index="iteration", columns=["repeat", "group"], values="R", dropna=False)
+    ratio = R.iloc[-1] / R.bfill().iloc[0]
+    named = pd.cut(ratio, [0, 0.5, 2, float("inf")], labels=["learns", "stalls", "collapses"]).astype(object)
+    return str(named.fillna("diverges").mode().iloc[0])
 
 
 def to_latex(table: pd.DataFrame) -> str:
@@ -100,6 +113,8 @@ def to_latex(table: pd.DataFrame) -> str:
         "difference": "difference",
         "difference_low": "low",
         "difference_high": "high",
+        "outcome_frame": "FRAME",
+        "outcome_wframe": "wFRAME",
     }
     columns = {name: title for name, title in shown.items() if name in table}
     plain = table[list(columns)].copy()
