@@ -14,6 +14,8 @@ import pandas as pd
 from wframe import config
 from wframe.files import write_json
 from wframe.paper.drawing import (
+    COLOURS,
+    LINES,
     NAMES,
     PAGE,
     STYLE,
@@ -183,7 +185,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
         yield Figure(
             f"overview-{dataset}",
             f"{results.title(dataset)}: R under each setting",
-            "Relative to its start; thin lines are groups, thick lines their mean. Below ½ at the end a setting learns, "
+            "Relative to its start; thin lines are groups, thick lines their mean. Below ½ at the end it learns, "
             "above 2 it collapses, between them it stalls; diverged groups have no R.",
             "; ".join(told) + ".",
             canvas,
