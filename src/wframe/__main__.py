@@ -19,7 +19,7 @@ COMMANDS = {
     "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine pictures (Algorithm 1)"),
     "bench": ("wframe.engine.bench", "measure the engine against the straightforward way and the machine's ceiling"),
     "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared pictures"),
-    "pocket": ("wframe.scores.pocket", "train the pocket classifier, which scores the demo's pictures"),
+    "pocket": ("wframe.scores.make_pocket", "train the pocket classifier, which scores the demo's pictures"),
     "weights": ("wframe.scores.weights", "have a score's classifier here, or say why it isn't"),
     "score": ("wframe.scores.score", "score a set of pictures, and how near they are to the training pictures"),
     "score-table": ("wframe.scores.table", "make the table of all scores"),

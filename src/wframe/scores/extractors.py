@@ -18,7 +18,6 @@ from torch_fidelity import FeatureExtractorBase, register_feature_extractor
 from torchvision.models import squeezenet1_0
 
 from wframe.errors import UserError
-from wframe.scores.pocket import Pocket
 
 
 class Extractor(NamedTuple):
@@ -138,6 +137,24 @@ class SqueezeNet(_Logits):
     def normalise(self, x: Tensor) -> Tensor:
         """RGB → BGR − (104, 117, 123)."""
         return x.flip(1) - torch.tensor([104.0, 117.0, 123.0], device=x.device)[:, None, None]
+
+
+class Pocket(nn.Module):
+    """Four 3×3 convolutions, 3→16→32→64→64, halving the side after the first; the mean over positions; logits."""
+
+    SIDE, CLASSES = 32, 22
+
+    def __init__(self, classes: int = CLASSES) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(3, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
+            *(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Conv2d(64, 64, 3, 2, 1), nn.ReLU()),
+        )
+        self.head = nn.Linear(64, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of pictures in −1..1, (N, 3, 32, 32)."""
+        return self.head(self.layers(x).mean((2, 3)))
 
 
 class PocketScore(_Logits):

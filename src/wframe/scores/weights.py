@@ -8,6 +8,7 @@ from wframe.data.fetch import Patience, fetch
 from wframe.data.registry import REGISTRY, data_folder, load_registry
 from wframe.errors import UserError
 from wframe.files import sha256_file, write_json
+from wframe.provenance import SOURCE
 
 NAMES = {"inception": "Inception", "squeezenet": "SqueezeNet"}
 
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Write the record; its status is `ok`, or why there are no weights."""
     record = {"extractor": args.extractor, "path": args.path, "sha256": None, "seen": args.seen, "status": "ok"}
-    if args.extractor != "pocket":
+    if args.extractor == "pocket":
+        record["sha256"] = sha256_file(SOURCE / "scores" / "pocket.safetensors")
+    else:
         data, registry = data_folder(args.data), load_registry(args.registry) if args.fetch else {}
         for name in args.fetch:
             if name not in registry:

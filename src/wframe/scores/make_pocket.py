@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from wframe.engine.process import settle_process
 from wframe.files import sha256_file, written
 from wframe.model.make_bank import accuracy, fit, load_classes
 from wframe.provenance import versions
+from wframe.scores.extractors import Pocket
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,24 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--steps", type=int, default=1500, help="steps of 128 pictures")
     add("--threads", type=int)
-
-
-class Pocket(nn.Module):
-    """Four 3×3 convolutions, 3→16→32→64→64, halving the side after the first; the mean over positions; logits."""
-
-    SIDE, CLASSES = 32, 22
-
-    def __init__(self, classes: int = CLASSES) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *(nn.Conv2d(3, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
-            *(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Conv2d(64, 64, 3, 2, 1), nn.ReLU()),
-        )
-        self.head = nn.Linear(64, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits of pictures in −1..1, (N, 3, 32, 32)."""
-        return self.head(self.layers(x).mean((2, 3)))
 
 
 def main(args: argparse.Namespace) -> None:
