@@ -14,6 +14,8 @@ if "edition" not in config:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/baselines.smk"
+include: "workflow/rules/scores.smk"
 include: "workflow/rules/paper.smk"
 
 

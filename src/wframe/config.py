@@ -217,6 +217,8 @@ class Scores(Model):
             raise ValueError(f"{self.extractor} needs a weights file: set scores.weights")
         if (self.extractor == "inception") != (self.gate is not None):
             raise ValueError("an Inception score needs a gate, and no other has one: see scores.gate")
+        if "weights" in self.rows:
+            raise ValueError("rows: `weights` is the name of another file in results/scores: call this row otherwise")
         if self.gate is not None and self.gate not in self.rows:
             raise ValueError(f"gate: there is no row {self.gate!r} (rows: {', '.join(self.rows)})")
         if self.gate is not None and (self.rows[self.gate].study or self.rows[self.gate].baseline):
@@ -276,6 +278,8 @@ class Edition(Model):
     def _scores_are_possible(self) -> "Edition":
         if self.scores is None:
             return self
+        if "scores" in self.studies:
+            raise ValueError("studies: `scores` is the score table's name: call this study otherwise")
         for name, row in self.scores.rows.items():
             where = f"scores.rows.{name}"
             if row.dataset is not None:

@@ -41,6 +41,8 @@ STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 wildcard_constraints:
     dataset="|".join(EDITION.datasets),
     study="|".join(EDITION.studies),
+    baseline="|".join(EDITION.baselines) or "-",
+    row="|".join(EDITION.scores.rows) if EDITION.scores else "-",
     class_="[^/]+",
     setting="[^/]+",
     method="frame|wframe",
@@ -66,13 +68,7 @@ def files_of_all(ending):
 
 def prepared(ending):
     """The prepared arrays (npy) or manifests (parquet) of all datasets and classes in use."""
-    return sorted(
-        {
-            f"results/data/{run.dataset}/{run.class_}.{ending}"
-            for runs in STUDIES.values()
-            for run in runs
-        }
-    )
+    return plan.all_prepared(EDITION, ending)
 
 
 def raw_inputs(wildcards):

@@ -1,6 +1,6 @@
 """From runs to tables, figures and the page.
 
-INPUTS:  results/runs/**, results/data/**
+INPUTS:  results/runs/**, results/data/**, results/baselines/**, results/tables/scores.csv
 OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/figures/{study}/,
          results/report/index.html, results/manifest.json
 """
@@ -52,6 +52,8 @@ rule report:
         expand("results/tables/{study}.csv", study=STUDIES),
         expand("results/figures/{study}/index.json", study=STUDIES),
         files_of_all("json"),
+        baseline_files("json"),
+        SCORE_TABLES,
         prepared("parquet"),
     output:
         page="results/report/index.html",

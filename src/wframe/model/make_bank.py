@@ -136,12 +136,12 @@ def train(arrays: list[Path], out: Path, seed: int, steps: int, response: float)
     pictures to `response`.
     """
     torch.manual_seed(seed)
-    x, labels = _load_classes(arrays)
+    x, labels = load_classes(arrays, CAFFE_MEAN)
     held = torch.arange(len(x)) % 5 == 4
     model = Classifier(len(arrays)).to(memory_format=torch.channels_last)
-    _fit(model, x[~held], labels[~held], steps)
-    accuracy = _accuracy(model, x[held], labels[held])
-    print(f"held-out accuracy {accuracy:.3f} on {int(held.sum())} pictures of {len(arrays)} classes", file=sys.stderr)
+    fit(model, x[~held], labels[~held], steps)
+    correct = accuracy(model, x[held], labels[held])
+    print(f"held-out accuracy {correct:.3f} on {int(held.sum())} pictures of {len(arrays)} classes", file=sys.stderr)
 
     # biases are stored for grey levels (unit 1), as VGG-16's are
     tensors = {
@@ -150,11 +150,11 @@ def train(arrays: list[Path], out: Path, seed: int, steps: int, response: float)
     }
     about: dict[str, Any] = {
         "name": "builtin",
-        "origin": f"trained on {len(x)} embedded pictures of {len(arrays)} classes, accuracy {accuracy:.3f}",
+        "origin": f"trained on {len(x)} embedded pictures of {len(arrays)} classes, accuracy {correct:.3f}",
         "command": f"wframe bank --train ... --seed {seed} --steps {steps} --response {response}",
         "data": {f"{path.parent.name}/{path.stem}": sha256_file(path) for path in arrays},
         "seed": seed,
-        "held_out_accuracy": round(accuracy, 4),
+        "held_out_accuracy": round(correct, 4),
         "versions": versions("torch", "numpy"),
         "channels": "RGB",
         "mean": CAFFE_MEAN,
@@ -166,16 +166,16 @@ def train(arrays: list[Path], out: Path, seed: int, steps: int, response: float)
     save_bank(out, tensors, about)
 
 
-def _load_classes(arrays: list[Path]) -> tuple[Tensor, Tensor]:
-    """Return the pictures as (N, 3, H, W) in units of 127.5, and their class indices."""
+def load_classes(arrays: list[Path], mean: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
+    """Return the pictures minus `mean` as (N, 3, H, W) in units of 127.5, and their class indices."""
     pictures = [np.load(path) for path in arrays]
     x = torch.from_numpy(np.concatenate(pictures)).float()
     labels = torch.cat([torch.full((len(p),), index) for index, p in enumerate(pictures)])
-    x = ((x - torch.tensor(CAFFE_MEAN)) / UNIT).permute(0, 3, 1, 2)
+    x = ((x - torch.tensor(mean)) / UNIT).permute(0, 3, 1, 2)
     return x.contiguous(memory_format=torch.channels_last), labels
 
 
-def _fit(model: Classifier, x: Tensor, labels: Tensor, steps: int) -> None:
+def fit(model: nn.Module, x: Tensor, labels: Tensor, steps: int) -> None:
     """Train with balanced classes, random mirror, shift, contrast and colour."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
@@ -202,7 +202,8 @@ def _augment(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _accuracy(model: Classifier, x: Tensor, labels: Tensor) -> float:
+def accuracy(model: nn.Module, x: Tensor, labels: Tensor) -> float:
+    """Return the share of pictures whose largest logit is their class's."""
     model.eval()
     guesses = torch.cat([model(part).argmax(1) for part in x.split(256)])
     return float((guesses == labels).float().mean())

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the builtin bank again from the embedded pictures: src/wframe/model/builtin.safetensors
+# Makes what comes with the package again, from the embedded pictures: the builtin bank
+# (src/wframe/model/builtin.safetensors) and the pocket classifier (src/wframe/scores/pocket.safetensors)
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -10,3 +11,4 @@ for photograph in china flower astronaut chelsea coffee rocket motorcycle hubble
     prepare scenes "$photograph"
 done
 python -m wframe bank --train "$work"/*/*.npy --seed 0 --steps 600 --response 1.3 --out "${1:-src/wframe/model/builtin.safetensors}"
+python -m wframe pocket "$work"/*/*.npy --seed 0 --steps 1500 --out "${2:-src/wframe/scores/pocket.safetensors}"

@@ -1,0 +1,58 @@
+"""`wframe pocket`: train the pocket classifier, which scores the demo's pictures.
+
+A small network of its own, apart from the bank: FRAME matches the bank's responses, so a classifier on those
+would favour it. It learns to tell the embedded faces, digits and photographs apart, a prepared array each.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from wframe.engine.process import settle_process
+from wframe.files import sha256_file, written
+from wframe.model.make_bank import accuracy, fit, load_classes
+from wframe.provenance import versions
+from wframe.scores.extractors import Pocket
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe pocket`."""
+    add = parser.add_argument
+    add("pictures", type=Path, nargs="+", help="prepared arrays (.npy), a class each")
+    add("--out", type=Path, required=True, help="the weights file to write (.safetensors)")
+    add("--seed", type=int, default=0)
+    add("--steps", type=int, default=1500, help="steps of 128 pictures")
+    add("--threads", type=int)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Train on four fifths of the pictures and write the weights, with their record and held-out accuracy."""
+    settle_process(args.threads)
+    torch.manual_seed(args.seed)
+    x, labels = load_classes(args.pictures, mean=(127.5, 127.5, 127.5))
+    held = torch.arange(len(x)) % 5 == 4
+    network = Pocket(len(args.pictures)).to(memory_format=torch.channels_last)
+    fit(network, x[~held], labels[~held], args.steps)
+    names = [f"{path.parent.name}/{path.stem}" for path in args.pictures]
+    by_class = {
+        name: round(accuracy(network, x[held & (labels == index)], labels[held & (labels == index)]), 4)
+        for index, name in enumerate(names)
+    }
+    about: dict[str, Any] = {
+        "command": f"wframe pocket ... --seed {args.seed} --steps {args.steps}",
+        "data": {name: sha256_file(path) for name, path in zip(names, args.pictures, strict=True)},
+        "seed": args.seed,
+        "held_out_accuracy": round(accuracy(network, x[held], labels[held]), 4),
+        "held_out_accuracy_by_class": by_class,
+        "held_out_pictures": int(held.sum()),
+        "versions": versions("torch", "numpy"),
+    }
+    with written(args.out) as part:
+        tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+        save_file(tensors, part, {"wframe": json.dumps(about, sort_keys=True)})
+    print(f"{args.out}: held-out accuracy {about['held_out_accuracy']:.3f}", file=sys.stderr)

@@ -1,0 +1,271 @@
+"""`wframe score`: one row of the score table.
+
+The score is torch-fidelity's (Salimans et al. 2016): exp of the mean divergence KL(p(y|x) ‖ p(y)) in each of the
+splits of the shuffled set, and the mean over splits. Its spread over splits and over repeats (seeds) are kept apart.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch_fidelity
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from wframe.data.registry import data_folder
+from wframe.engine.process import choose_device, settle_process
+from wframe.engine.progress import Meter
+from wframe.errors import UserError
+from wframe.files import read_json, sha256_file, write_json
+from wframe.provenance import code_hash, machine, peak_memory_mb, versions
+from wframe.scores.extractors import EXTRACTORS, check_weights, pocket_path
+from wframe.scores.nearest import distance_to_nearest, summary, unseen
+
+# The gate: what the paper's Table 1 has for real images, and all that CIFAR-10's training set holds.
+# torch-fidelity's port of the 2015 Inception gives 11.237 ± 0.095 on these; torchvision's Inception about 9.7.
+GATE, GATE_ERROR, GATE_PICTURES = 11.24, 0.11, 50_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe score`."""
+    add = parser.add_argument
+    add(
+        "--samples",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the set (.safetensors with `images`, or .npy); once for each repeat. Default: the training pictures",
+    )
+    add("--training", type=Path, nargs="+", required=True, help="the prepared pictures that were learned from (.npy)")
+    add("--learned", type=int, help="only the first so many of each of these files were learned from")
+    add("--held-out", type=Path, nargs="*", default=[], help="other real pictures; those learned from don't count")
+    add("--extractor", choices=list(EXTRACTORS), default="inception")
+    add("--weights", type=Path, help="the classifier's weights, or the record of `wframe weights`")
+    add("--data", type=Path, help="the data folder that such a record speaks of; default: WFRAME_DATA, else data")
+    add("--splits", type=int, default=10)
+    add("--limit", type=int, help="most pictures of a set, evenly spread; default: all")
+    add("--nearest", type=int, help="most pictures of a set compared with all training pictures; default: all")
+    add("--gate", type=Path, help="inception: the record of the row with CIFAR-10's real pictures")
+    add("--is-gate", action="store_true", help="inception: this row is it")
+    add("--about", type=json.loads, default={}, help="JSON for the record: row, title, dataset, method, ...")
+    add("--batch", type=int, default=64, help="pictures through the classifier at once")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add("--threads", type=int, help="CPU threads; default: all that this process may use")
+    add("--out", type=Path, required=True, help="the row's record (.json)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Score every repeat's set, measure how near it is to the training pictures, and write the record."""
+    begin = time.monotonic()
+    settle_process(args.threads)
+    device = choose_device(args.device)
+    torch.backends.cudnn.allow_tf32 = False
+    weights, status = find_weights(args)
+    gate = "none" if args.extractor != "inception" else "this row" if args.is_gate else read_gate(args.gate)
+    if status == "ok" and gate.startswith("not passed"):
+        status = f"gate {gate}"
+
+    training = load_pictures(args.training, args.learned)
+    sets = args.samples or [[]]
+    repeats = []
+    for repeat, files in enumerate(sets):
+        pictures = load_pictures(files) if files else training
+        about: dict[str, Any] = {"repeat": repeat, "n": min(len(pictures), args.limit or len(pictures))}
+        if status == "ok":
+            chosen = evenly(pictures, args.limit)
+            title = f"{args.extractor} on {args.about.get('row', 'the set')}, repeat {repeat}"
+            about |= inception_score(chosen, args.extractor, weights, args.splits, device, args.batch, title)
+        if files:
+            some = evenly(pictures, args.nearest)
+            about["nearest"] = summary(distance_to_nearest(some, training, device, "samples to training pictures"))
+        repeats.append(about)
+
+    record: dict[str, Any] = {
+        "row": args.out.stem,
+        **args.about,
+        "score_name": EXTRACTORS[args.extractor].score,
+        "extractor": args.extractor,
+        "splits": args.splits,
+        "status": status,
+        "gate": gate,
+        "n": repeats[0]["n"],
+        "repeats": repeats,
+        **over_repeats(repeats),
+        "training_pictures": len(training),
+        "nearest_real": real_distances(args, training, device),
+    }
+    if args.is_gate:
+        record["gate"] = gate_outcome(record)
+    files = sorted({path for part in (*args.samples, args.training, args.held_out) for path in part})
+    write_json(
+        args.out,
+        record
+        | {
+            "inputs": {_name(path): sha256_file(path) for path in files}
+            | ({"weights": sha256_file(weights)} if weights else {}),
+            "code": code_hash("wframe.scores.score"),
+            "command": sys.argv,
+            "machine": machine(),
+            "device": device.type,
+            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+            "versions": versions("torch", "torchvision", "torch-fidelity", "numpy"),
+            "seconds": round(time.monotonic() - begin, 3),
+            "peak_memory_mb": round(peak_memory_mb()),
+        },
+    )
+    number = "" if record["score"] is None else f" {record['score']:.3f} ± {record['std_splits']:.3f} over splits"
+    print(f"{record['row']}: {record['score_name']}{number or ': ' + status}", file=sys.stderr)
+
+
+def find_weights(args: argparse.Namespace) -> tuple[Path | None, str]:
+    """Return the weights file and "ok", or None and why there is none.
+
+    Raises:
+        UserError: a file that is there isn't this network's, or isn't the one on record.
+    """
+    path: Path | None = args.weights
+    if path is None and args.extractor != "pocket":
+        raise UserError(f"--weights: {args.extractor} needs its weights file")
+    if path is not None and path.suffix == ".json":
+        record = read_json(path)
+        if record["status"] != "ok":
+            return None, record["status"]
+        path = data_folder(args.data) / record["path"] if record["path"] else None
+        if path and (not path.is_file() or sha256_file(path) != record["sha256"]):
+            raise UserError(f"{path}: not the file that {args.weights} speaks of. Make that record again.")
+    path = path or pocket_path()
+    check_weights(args.extractor, path)
+    return path, "ok"
+
+
+def read_gate(path: Path | None) -> str:
+    """Return the gate's outcome: "passed", or "not passed: " and why."""
+    if path is None:
+        return "not passed: no row of CIFAR-10's real pictures is given (--gate)"
+    return read_json(path)["gate"]
+
+
+def gate_outcome(record: dict[str, Any]) -> str:
+    """Judge the gate's own row: does the real CIFAR-10 score as it has to, so that other scores mean something?"""
+    if record["status"] != "ok":
+        return f"not passed: {record['status']}"
+    if record["n"] != GATE_PICTURES:
+        return (
+            f"not passed: {record['n']:,} pictures, but the gate is all {GATE_PICTURES:,} of CIFAR-10's training set"
+        )
+    if not abs(record["score"] - GATE) <= GATE_ERROR:
+        return f"not passed: real CIFAR-10 scores {record['score']:.2f}, expected {GATE} ± {GATE_ERROR}"
+    return "passed"
+
+
+def load_pictures(files: list[Path], first: int | None = None) -> np.ndarray:
+    """Return the pictures of all files together, (N, H, W, 3) uint8; of each file the `first` so many.
+
+    Raises:
+        UserError: a file is missing or broken, or pictures of different sizes.
+    """
+    parts: list[np.ndarray] = []
+    for path in files:
+        try:
+            images = np.load(path) if path.suffix == ".npy" else load_file(path)["images"]
+        except (OSError, ValueError, EOFError, KeyError, SafetensorError) as error:
+            raise UserError(f"{path}: no whole set of pictures ({error})") from error
+        if images.dtype != np.uint8 or images.ndim < 4 or images.shape[-1] != 3:
+            raise UserError(f"{path}: expected uint8 (…, H, W, 3), this is {images.dtype} {images.shape}")
+        parts.append(images.reshape(-1, *images.shape[-3:])[:first])
+        if parts[-1].shape[1:] != parts[0].shape[1:]:
+            raise UserError(f"{path}: pictures of {images.shape[-3:-1]} pixels, {files[0]} has {parts[0].shape[1:3]}")
+    return np.concatenate(parts)
+
+
+def evenly(pictures: np.ndarray, limit: int | None) -> np.ndarray:
+    """Return `limit` pictures spread evenly over the set; all, if there are no more."""
+    if limit is None or len(pictures) <= limit:
+        return pictures
+    return pictures[np.arange(limit) * len(pictures) // limit]
+
+
+class Pictures(Dataset[Tensor]):
+    """Pictures for torch-fidelity, uint8 (3, H, W) each; counts them on a meter."""
+
+    def __init__(self, images: np.ndarray, meter: Meter) -> None:
+        self.images, self.meter = images, meter
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        self.meter.advance(1, f"picture {index + 1:,}")
+        return torch.from_numpy(np.ascontiguousarray(self.images[index].transpose(2, 0, 1)))
+
+
+def inception_score(
+    images: np.ndarray,
+    extractor: str,
+    weights: Path | None,
+    splits: int,
+    device: torch.device,
+    batch: int = 64,
+    title: str = "score",
+) -> dict[str, float]:
+    """Return the score of uint8 pictures (N, H, W, 3) and its standard deviation over splits, by torch-fidelity.
+
+    The set is shuffled (by torch-fidelity's own seed): pictures sorted by class would make splits of one class each.
+
+    Raises:
+        UserError: fewer pictures than splits.
+    """
+    if len(images) < splits:
+        raise UserError(f"{len(images)} pictures can't be cut into {splits} splits: set scores.splits lower")
+    with Meter(title, len(images), unit="pictures") as meter:
+        metrics = torch_fidelity.calculate_metrics(
+            input1=Pictures(images, meter),
+            isc=True,
+            feature_extractor=EXTRACTORS[extractor].registered,
+            feature_extractor_weights_path=str(weights),
+            isc_splits=splits,
+            samples_shuffle=True,
+            batch_size=batch,
+            cuda=device.type == "cuda",
+            save_cpu_ram=True,  # no loader processes
+            cache=False,
+            verbose=False,
+        )
+    return {"score": metrics["inception_score_mean"], "std_splits": metrics["inception_score_std"]}
+
+
+def over_repeats(repeats: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means over repeats, and the standard deviation of the score between them (None for one repeat)."""
+    scores = [about["score"] for about in repeats if "score" in about]
+    nearest = [about["nearest"]["median"] for about in repeats if "nearest" in about]
+    return {
+        "score": float(np.mean(scores)) if scores else None,
+        "std_splits": float(np.mean([about["std_splits"] for about in repeats])) if scores else None,
+        "std_seeds": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+        "nearest": float(np.mean(nearest)) if nearest else None,
+        "copies": sum(about["nearest"]["copies"] for about in repeats) if nearest else None,
+    }
+
+
+def real_distances(args: argparse.Namespace, training: np.ndarray, device: torch.device) -> dict[str, Any] | None:
+    """Return how near held-out real pictures are to the training pictures; None where there are none."""
+    held_out = unseen(load_pictures(args.held_out), training) if args.held_out else training[:0]
+    if not len(held_out):
+        return None
+    some = evenly(held_out, args.nearest)
+    return summary(distance_to_nearest(some, training, device, "held-out to training pictures"))
+
+
+def _name(path: Path) -> str:
+    """A file's name in the record: its path in the results folder, or its own name."""
+    parts = path.parts
+    return "/".join(parts[parts.index("results") + 1 :]) if "results" in parts else path.name

@@ -1,0 +1,49 @@
+"""`wframe weights`: have a score's classifier here, or say why it isn't: a missing one stops no other result."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from wframe.data.fetch import Patience, fetch
+from wframe.data.registry import REGISTRY, data_folder, load_registry
+from wframe.errors import UserError
+from wframe.files import sha256_file, write_json
+from wframe.provenance import SOURCE
+
+NAMES = {"inception": "Inception", "squeezenet": "SqueezeNet"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe weights`."""
+    add = parser.add_argument
+    add("extractor", choices=[*NAMES, "pocket"])
+    add("--path", help="the weights file, relative to the data folder; the pocket classifier's is in the package")
+    add("--fetch", nargs="*", default=[], metavar="NAME", help="entries of the registry to fetch, if they can be had")
+    add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
+    add("--registry", type=Path, default=REGISTRY)
+    add("--tries", type=int, default=2, help="times that a source is asked")
+    add("--seen", default="", help="what was here before, for the workflow to tell news by")
+    add("--out", type=Path, required=True, help="the record to write (.json): path, sha256, status")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write the record; its status is `ok`, or why there are no weights."""
+    record = {"extractor": args.extractor, "path": args.path, "sha256": None, "seen": args.seen, "status": "ok"}
+    if args.extractor == "pocket":
+        record["sha256"] = sha256_file(SOURCE / "scores" / "pocket.safetensors")
+    else:
+        data, registry = data_folder(args.data), load_registry(args.registry) if args.fetch else {}
+        for name in args.fetch:
+            if name not in registry:
+                raise UserError(f"{args.registry}: no entry {name!r} (there are: {', '.join(registry)})")
+            try:
+                fetch(name, registry[name], data, Patience(tries=args.tries))
+            except UserError as error:
+                print(error, file=sys.stderr)
+        if (data / args.path).is_file():
+            record["sha256"] = sha256_file(data / args.path)
+        else:
+            do = f"`wframe fetch {args.fetch[0]}` says what to do" if args.fetch else "put them there"
+            record["status"] = f"{NAMES[args.extractor]} weights aren't here ({args.path}): {do}"
+    write_json(args.out, record)
+    print(f"{args.extractor}: {record['status']}", file=sys.stderr)
