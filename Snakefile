@@ -25,3 +25,7 @@ rule all:
         "results/report/index.html",
         "results/manifest.json",
     localrule: True
+
+
+onsuccess:
+    shell("python -m wframe claims --summary")

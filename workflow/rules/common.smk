@@ -1,12 +1,13 @@
 """What the rules share: the checked edition, its runs, and the hashes that decide what is stale.
 
-INPUTS:  the configuration
+INPUTS:  the configuration, config/claims.yaml
 OUTPUTS: (none: functions only)
 """
 
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -14,6 +15,7 @@ from wframe import config as editions
 from wframe import plan
 from wframe.data.fingerprint import fingerprint
 from wframe.errors import UserError
+from wframe.paper.claims import load_claims
 from wframe.provenance import code_hash
 
 # jobs run in the environment that Snakemake runs in, also when it wasn't activated
@@ -23,6 +25,7 @@ os.environ.update(
 
 try:
     EDITION = editions.check(config, "the configuration")
+    load_claims(Path(workflow.basedir) / "config" / "claims.yaml")
 except UserError as error:
     raise WorkflowError(str(error))
 

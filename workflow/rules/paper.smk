@@ -2,7 +2,7 @@
 
 INPUTS:  results/runs/**, results/data/**, results/baselines/**, results/tables/scores.csv
 OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/figures/{study}/,
-         results/report/index.html, results/manifest.json
+         results/claims.json, results/report/index.html, results/manifest.json
 """
 
 
@@ -44,11 +44,58 @@ rule figures:
         "python -m wframe figures {wildcards.study} --results results 2> {log}"
 
 
+rule paper_figures:
+    """The paper's Figures 1 to 9, in its own arrangement; `index.json` lists them, and says which can't be drawn."""
+    input:
+        expand("results/studies/{study}.parquet", study=STUDIES),
+        files_of_all("safetensors"),
+        baseline_files("safetensors"),
+        config="results/config.yaml",
+    output:
+        "results/figures/paper/index.json",
+    log:
+        "results/logs/figures/paper.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        code=code_hash("wframe.paper.figures"),
+    shell:
+        "python -m wframe figures --paper --results results 2> {log}"
+
+
+rule claims:
+    """Every claim of the paper with its verdict."""
+    input:
+        expand("results/studies/{study}.parquet", study=STUDIES),
+        SCORE_TABLES,
+        files_of_all("safetensors"),
+        baseline_files("safetensors"),
+        bank="results/bank.safetensors",
+        config="results/config.yaml",
+        claims=f"{workflow.basedir}/config/claims.yaml",
+    output:
+        claims="results/claims.json",
+        table="results/tables/claims.csv",
+        latex="results/tables/claims.tex",
+    log:
+        "results/logs/claims.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        code=code_hash("wframe.paper.claims"),
+    shell:
+        "python -m wframe claims --claims {input.claims:q} --results results 2> {log}"
+
+
 rule report:
     """The page."""
     input:
         "results/config.yaml",
         "results/bank.safetensors",
+        "results/claims.json",
+        "results/figures/paper/index.json",
         expand("results/tables/{study}.csv", study=STUDIES),
         expand("results/figures/{study}/index.json", study=STUDIES),
         files_of_all("json"),

@@ -320,7 +320,7 @@ def few_images(results: Results, baseline: str, study: str) -> Evidence:
         raise NotHere(f"this edition trains no baseline {baseline!r}")
     entry = results.edition.baselines[baseline]
     files = {f"baselines/{baseline}/{repeat}.safetensors" for repeat in range(entry.repeats)}
-    class_ = entry.class_
+    class_ = entry.class_ or results.edition.datasets[entry.dataset].classes[0]
     observed = np.load(results.folder / "data" / entry.dataset / f"{class_}.npy")[: entry.images]
     bank = load_bank(results.folder / "bank.safetensors").to(UNIT)
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from safetensors import safe_open
 
 from wframe import config, plan
+from wframe.engine import cost
 from wframe.files import read_json, sha256_file, sha256_json, write_json, written
 from wframe.provenance import versions
 
@@ -95,11 +96,16 @@ def render(results: Path, edition: config.Edition, manifest: dict[str, Any]) -> 
         style=style,
         edition=edition,
         manifest=manifest,
+        claims=read_json(results / "claims.json"),
+        paper_figures=read_json(results / "figures" / "paper" / "index.json"),
+        scores=scores_view(results, edition),
+        jobs=jobs_view(edition, manifest["runs"]),
         studies=[study_view(results, edition, name, manifest) for name in edition.studies],
         datasets=[dataset_view(results, edition, name) for name in edition.datasets],
         bank=bank_about(results / "bank.safetensors"),
         totals=totals(manifest["runs"]),
         names={"frame": "FRAME", "wframe": "wFRAME"},
+        figure_ids=figure_ids(results, edition),
     )
 
 
@@ -115,6 +121,57 @@ def study_view(results: Path, edition: config.Edition, name: str, manifest: dict
         "figures": read_json(results / "figures" / name / "index.json"),
         "rows": rows,
         "records": {key: record for key, record in manifest["runs"].items() if key.startswith(f"{name}/")},
+    }
+
+
+def figure_ids(results: Path, edition: config.Edition) -> dict[str, str]:
+    """Return where on the page the figures that claims name are: the paper's, and each study's first under its name."""
+    drawn = [f for f in read_json(results / "figures" / "paper" / "index.json") if "missing" not in f]
+    ids = {figure["name"]: f"paper-{figure['name']}" for figure in drawn}
+    for study in edition.studies:
+        index = read_json(results / "figures" / study / "index.json")
+        ids |= {study: f"{study}-{figure['name']}" for figure in index[:1]}
+    return ids
+
+
+def scores_view(results: Path, edition: config.Edition) -> list[dict[str, Any]]:
+    """Return the score table's rows (the paper's Table 1); none where the edition computes no scores."""
+    if edition.scores is None:
+        return []
+    rows = pd.read_csv(results / "tables" / "scores.csv").to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def jobs_view(edition: config.Edition, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return where each shard ran, for how long, how often it went on, and what was planned.
+
+    The plan is of `cost.learning_flops` on the edition's GPU (job.gpu); None without one.
+    """
+    rows = []
+    for run in plan.runs(edition):
+        for shard in range(run.shards):
+            record = records[f"{run.folder}/{shard}"]
+            groups = record["groups"][1] - record["groups"][0]
+            flops = plan.run_flops(edition, run.study, run.dataset, run.setting, run.method, groups)
+            last = record["attempts"][-1]
+            rows.append(
+                {
+                    "shard": f"{run.folder}/{shard}",
+                    "groups": groups,
+                    "where": ", ".join(sorted({attempt["host"] for attempt in record["attempts"]})),
+                    "slurm_job": last["slurm_job"],
+                    "device": record["gpu"] or record["device"],
+                    "seconds": record["learning_seconds"],
+                    "planned": cost.seconds_on(edition.job.gpu, flops) if edition.job.gpu else None,
+                    "attempts": len(record["attempts"]),
+                    "resumed": record["resumed"],
+                }
+            )
+    return {
+        "rows": rows,
+        "hours": sum(row["seconds"] for row in rows) / 3600,
+        "gpu_hours": sum(row["seconds"] for row in rows if row["device"] != "cpu") / 3600,
+        "planned_hours": sum(row["planned"] for row in rows) / 3600 if edition.job.gpu else None,
     }
 
 
