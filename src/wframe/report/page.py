@@ -125,12 +125,12 @@ def study_view(results: Path, edition: config.Edition, name: str, manifest: dict
 
 
 def figure_ids(results: Path, edition: config.Edition) -> dict[str, str]:
-    """Return where on the page the figures that claims name are: the paper's, and each study's first under its name."""
+    """Return where on the page a claim's figure is: the paper's by number, a study's first by the study's name."""
     drawn = [f for f in read_json(results / "figures" / "paper" / "index.json") if "missing" not in f]
     ids = {figure["name"]: f"paper-{figure['name']}" for figure in drawn}
     for study in edition.studies:
         index = read_json(results / "figures" / study / "index.json")
-        ids |= {study: f"{study}-{figure['name']}" for figure in index[:1]}
+        ids[study] = f"{study}-{index[0]['name']}"
     return ids
 
 
