@@ -1,4 +1,8 @@
-"""What several tests share: the real data, where it is, and the demo and a tiny edition's results, each made once."""
+"""What several tests share: the real data, where it is, and the demo and a tiny edition's results, each made once.
+
+Tests run in two processes. Those that share something expensive stay in one of them (`xdist_group`; by fixture, where
+that says it), and what takes longest begins first, so that both processes end at about the same time.
+"""
 
 import os
 import subprocess
@@ -9,6 +13,24 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+LONG_FIRST = ("demo", "slurm", "dvc", "test_real", "tiny", "test_workflow", "test_engine")  # groups and modules
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other process has the other core
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests of one fixture together, and put the long ones first."""
+
+    def rank(item: pytest.Item) -> int:
+        names = [str(mark.args[0]) for mark in item.iter_markers("xdist_group")] + [Path(item.path).stem]
+        return min([LONG_FIRST.index(name) for name in names if name in LONG_FIRST], default=len(LONG_FIRST))
+
+    for item in items:
+        for name in {"demo", "tiny"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
