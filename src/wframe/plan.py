@@ -79,6 +79,11 @@ def builtin_bank_hash(edition: Edition) -> str | None:
     return sha256_file(SOURCE / "model" / "builtin.safetensors") if edition.bank.source == "builtin" else None
 
 
+def bank_options(edition: Edition) -> list[str]:
+    """Return the options of `wframe bank`."""
+    return ["--builtin"] if edition.bank.weights is None else ["--vgg16", edition.bank.weights]
+
+
 def prepare_options(edition: Edition, dataset: str) -> dict[str, Any]:
     """Return the options of `wframe prepare` for a dataset."""
     entry = edition.datasets[dataset]

@@ -7,12 +7,14 @@ OUTPUTS: (none: functions only)
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from wframe import config as editions
 from wframe import plan
 from wframe.data.fingerprint import fingerprint
+from wframe.data.registry import known
 from wframe.errors import UserError
 from wframe.provenance import code_hash
 
@@ -21,8 +23,11 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
 
+os.environ.setdefault("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
+
 try:
     EDITION = editions.check(config, "the configuration")
+    known(EDITION.inputs(), Path(os.environ["WFRAME_REGISTRY"]))
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -30,10 +35,7 @@ GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
 # where things are isn't part of what results depend on: it goes through the environment, not through parameters
-os.environ.update(
-    WFRAME_ROOT=str(EDITION.data_path("")),
-    WFRAME_REGISTRY=f"{workflow.basedir}/config/inputs.yaml",
-)
+os.environ["WFRAME_ROOT"] = str(EDITION.data_path(""))
 
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 
@@ -101,13 +103,13 @@ def prepare_options(wildcards):
     ]
 
 
-def bank_weights(wildcards):
-    """The weights file that the bank is made from; the builtin bank comes with the package."""
-    return (
-        [EDITION.data_path(EDITION.bank.weights)]
-        if EDITION.bank.source == "vgg16"
-        else []
-    )
+def bank_inputs(wildcards):
+    """What the bank is made from: what has to be fetched, else the weights file; nothing for the builtin bank."""
+    if EDITION.bank.inputs:
+        return [
+            EDITION.data_path(f"{name}/.fetched.json") for name in EDITION.bank.inputs
+        ]
+    return [EDITION.data_path(EDITION.bank.weights)] if EDITION.bank.weights else []
 
 
 def constants(wildcards):

@@ -24,7 +24,7 @@ from wframe.data.registry import (
     data_folder,
     digests,
     keep_in_lock,
-    load_registry,
+    known,
     problem,
     read_lock,
     stamped,
@@ -62,13 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Fetch entries, one after the other."""
-    registry = load_registry(args.registry)
+    entries = known(args.entries, args.registry)
     data = data_folder(args.data)
     patience = Patience(timeout=args.timeout, tries=args.tries, pause=args.pause)
-    for name in args.entries:
-        if name not in registry:
-            raise UserError(f"{args.registry}: no entry {name!r} (there are: {', '.join(registry)})")
-        fetch(name, registry[name], data, patience, args.offline)
+    for name, entry in entries.items():
+        fetch(name, entry, data, patience, args.offline)
 
 
 def fetch(name: str, entry: Entry, data: Path, patience: Patience, offline: bool = False) -> None:

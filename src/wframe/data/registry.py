@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Entry]:
         return TypeAdapter(dict[str, Entry]).validate_python(raw)
     except ValidationError as error:
         raise UserError(explain(error, str(path))) from None
+
+
+def known(names: Iterable[str], path: Path = REGISTRY) -> dict[str, Entry]:
+    """Return the registry's entries of these names.
+
+    Raises:
+        UserError: the registry can't be read, or has no such entry.
+    """
+    registry = load_registry(path)
+    for name in names:
+        if name not in registry:
+            raise UserError(f"{path}: no entry {name!r} (there are: {', '.join(registry)})")
+    return {name: registry[name] for name in names}
 
 
 def data_folder(given: Path | None) -> Path:
