@@ -322,7 +322,8 @@ class Edition(Model):
 
     def inputs(self) -> set[str]:
         """Return the entries of the registry that the edition is made from."""
-        return {name for entry in (self.bank, *self.datasets.values()) for name in entry.inputs}
+        of_datasets = {name for dataset in self.datasets.values() for name in dataset.inputs}
+        return {*self.bank.inputs, *of_datasets}
 
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, goes before `data`)."""

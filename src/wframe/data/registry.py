@@ -1,5 +1,6 @@
 """The registry of raw inputs, `config/inputs.yaml`, and the record of what was fetched."""
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterable
@@ -116,8 +117,10 @@ def read_lock(data: Path) -> dict[str, str]:
 
 
 def keep_in_lock(data: Path, name: str, sha256: str) -> None:
-    """Keep the hash of a first fetch."""
-    write_json(data / LOCK, read_lock(data) | {name: sha256})
+    """Keep the hash of a first fetch; entries may be fetched at the same time, each by its own process."""
+    with (data / ".lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        write_json(data / LOCK, read_lock(data) | {name: sha256})
 
 
 def read_stamp(data: Path, entry: str) -> dict[str, Any] | None:
