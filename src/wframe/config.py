@@ -323,7 +323,7 @@ class Edition(Model):
     def inputs(self) -> set[str]:
         """Return the entries of the registry that the edition is made from."""
         of_datasets = {name for dataset in self.datasets.values() for name in dataset.inputs}
-        return {*self.bank.inputs, *of_datasets}
+        return {*self.bank.inputs, *of_datasets, *(self.scores.inputs if self.scores else ())}
 
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, goes before `data`)."""
