@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+REAL_DATA = Path(os.environ.get("WFRAME_DATA") or ROOT.parent / "shared" / "data")
 LONG_FIRST = ("demo", "slurm", "dvc", "test_real", "tiny", "test_workflow", "test_engine")  # groups and modules
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -38,10 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data files: WFRAME_DATA, or ../shared/data beside the checkout."""
-    folder = Path(os.environ.get("WFRAME_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no real data: set WFRAME_DATA or put it at {folder}")
-    return folder
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data: set WFRAME_DATA or put it at {REAL_DATA}")
+    return REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def _own_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test say where its data is: the caller's WFRAME_DATA would go before that."""
+    monkeypatch.delenv("WFRAME_DATA", raising=False)
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
 
-os.environ.setdefault("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
+INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 
 try:
     EDITION = editions.check(config, "the configuration")
-    known(EDITION.inputs(), Path(os.environ["WFRAME_REGISTRY"]))
+    known(EDITION.inputs(), Path(INPUTS))
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -35,7 +35,7 @@ GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
 # where things are isn't part of what results depend on: it goes through the environment, not through parameters
-os.environ["WFRAME_ROOT"] = str(EDITION.data_path(""))
+os.environ.update(WFRAME_ROOT=str(EDITION.data_path("")), WFRAME_REGISTRY=INPUTS)
 
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 
