@@ -1,23 +1,65 @@
-"""What several tests share: the real data, where it is, and the demo and a tiny edition's results, each made once."""
+"""What several tests share: the real data, where it is, and the demo and a tiny edition's results, each made once.
+
+Tests run in two processes. Those that share something expensive stay in one of them (`xdist_group`; by fixture, where
+that says it), and what takes longest begins first, so that both processes end at about the same time.
+"""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+REAL_DATA = Path(os.environ.get("WFRAME_DATA") or ROOT.parent / "shared" / "data")
+LONG_FIRST = ("demo", "slurm", "dvc", "test_real", "tiny", "test_workflow", "test_engine")  # groups and modules
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other process has the other core
+
+
+@pytest.hookimpl(wrapper=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Keep tests of one fixture together, and put the long ones first."""
+
+    def rank(item: pytest.Item) -> int:
+        names = [str(mark.args[0]) for mark in item.iter_markers("xdist_group")] + [Path(item.path).stem]
+        return min([LONG_FIRST.index(name) for name in names if name in LONG_FIRST], default=len(LONG_FIRST))
+
+    for item in items:
+        for name in {"demo", "tiny"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=rank)
+    return (yield)
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data files: WFRAME_DATA, or ../shared/data beside the checkout."""
-    folder = Path(os.environ.get("WFRAME_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no real data: set WFRAME_DATA or put it at {folder}")
-    return folder
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data: set WFRAME_DATA or put it at {REAL_DATA}")
+    return REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def _own_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test say where its data is: the caller's WFRAME_DATA would go before that."""
+    monkeypatch.delenv("WFRAME_DATA", raising=False)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
 
 
 def snakemake(folder: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -51,6 +51,7 @@ def test_the_projects_editions_are_valid(path: Path):
         ({"studies": {"whole": {"datasets": ["dogs"]}}}, "there is no dataset 'dogs' (known: cats)"),
         ({"studies": {"whole": {"datasets": ["cats"], "methods": ["gan"]}}}, "studies.whole.methods.0"),
         ({"bank": {"source": "vgg16"}}, "set bank.weights"),
+        ({"bank": {"inputs": ["vgg16"]}}, "remove bank.inputs"),
         ({"seed": None}, "seed = null"),
     ],
 )

@@ -91,12 +91,12 @@ def test_a_group_is_the_same_alone_in_a_batch_and_in_a_shard(pictures: Path, tmp
 
 
 def test_killed_again_and_again_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
-    """Random kills, by SIGTERM (saves) and SIGKILL (doesn't): every attempt goes on from the last checkpoint."""
+    """Killed at random, by SIGKILL (saves nothing) and SIGTERM (saves): it goes on from the last checkpoint."""
     longer = ["--set", "T=16", "--set", "L=10", "--checkpoint-every", "0", "--batch", "2"]
     train(pictures, tmp_path / "straight", *longer)
     argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "killed", *longer)]
     checkpoints, rng = tmp_path / ".checkpoints", np.random.default_rng(1)
-    for kill in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+    for kill in (signal.SIGKILL, signal.SIGTERM):
         process, before = subprocess.Popen(argv, stderr=subprocess.DEVNULL), stamps(checkpoints)
         while process.poll() is None and before == stamps(checkpoints):
             time.sleep(0.01)
@@ -105,28 +105,23 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(pictures: Path, tmp_
         assert process.wait() in (-signal.SIGKILL, 75)
     last = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=True)
     assert "go on from iteration" in last.stderr or "kept from before" in last.stderr
-    assert json.loads((tmp_path / "killed.json").read_text())["iterations_run"] < 32 - 4
+    assert json.loads((tmp_path / "killed.json").read_text())["iterations_run"] <= 32 - 2
     assert files(tmp_path / "straight") == files(tmp_path / "killed")
 
 
-def test_a_signal_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path):
+def test_a_signal_saves_and_what_is_spoilt_is_set_aside(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    """SIGINT saves and says how to go on; a checkpoint that is cut off or belongs to other work isn't used."""
     argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
     process = subprocess.Popen([*argv, "--checkpoint-every", "0"], stderr=subprocess.PIPE, text=True)
-    while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
+    while process.poll() is None and not list((tmp_path / ".checkpoints").glob("*.safetensors")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
-    assert process.returncode == 75
+    assert process.returncode == 75, said
     assert "stopped by SIGINT after iteration" in said and "run the same command to go on" in said
 
-
-def test_corrupt_and_foreign_checkpoints_are_set_aside(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
-    process = subprocess.Popen([*argv, "--checkpoint-every", "0"], stderr=subprocess.DEVNULL)
-    while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
-        time.sleep(0.05)
-    process.terminate()
-    process.wait()
     (kept,) = (tmp_path / ".checkpoints").glob("*.safetensors")
     whole = kept.read_bytes()
     device = torch.device("cpu")
@@ -160,7 +155,7 @@ def test_out_of_memory_halves_the_batch(
 
 
 def test_divergence_is_an_outcome(pictures: Path, tmp_path: Path):
-    images, curves, record = train(pictures, tmp_path / "0", "--set", "reading=literal", "--set", "L=200")
+    images, curves, record = train(pictures, tmp_path / "0", "--set", "reading=literal", "--set", "L=40")
     assert (curves["diverged"] == 0).all() and curves["R"].isna().all() and len(curves) == 4 * 6
     assert record["diverged"] == 4 and images["images"].dtype == np.uint8
 

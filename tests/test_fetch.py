@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import yaml
 
 from wframe.__main__ import main
 from wframe.data import fetch as fetching
-from wframe.data.registry import load_registry
+from wframe.data.registry import keep_in_lock, load_registry
 
 ROOT = Path(__file__).parent.parent
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -107,6 +108,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(503, b"")
         elif what == "/tired":
             self.send(200, rest)
+        elif what == "/endless":  # doesn't say how much comes
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(rest)
         elif what == "/moved":
             self.send(302, b"", Location="/good")
         elif what == "/slow":
@@ -119,7 +124,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
@@ -293,6 +298,28 @@ def test_a_full_disk_is_said_before_anything_is_written(
     assert fetch(tmp_path, registry(tmp_path, server.url("/good"))) == 2
     assert "are needed for thing.bin" in capsys.readouterr().err
     assert sorted(p.name for p in target(tmp_path).parent.iterdir()) == [".lock"]
+
+
+def test_a_disk_that_fills_up_is_said(small_disk: Path, server: Server, capsys: pytest.CaptureFixture):
+    """A server that doesn't say how much it sends, and an archive that is larger than it looks."""
+    path = registry(small_disk.parent, server.url("/endless"), size=None)
+    assert main(["fetch", "thing", "--registry", str(path), "--data", str(small_disk)]) == 2
+    assert "the disk is full. Free some space" in capsys.readouterr().err
+    (small_disk / "thing/thing.bin.part").unlink()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("zeros", bytes(1_000_000))
+    server.content = stream.getvalue()
+    path = registry(small_disk.parent, server.url("/good"), name="t.zip", md5=None, size=None, unpack=True)
+    assert main(["fetch", "thing", "--registry", str(path), "--data", str(small_disk)]) == 2
+    assert "the disk is full. Free some space" in capsys.readouterr().err
+    assert sorted(file.name for file in (small_disk / "thing").iterdir()) == [".lock", "t.zip"]
+
+
+def test_two_first_fetches_both_keep_their_hash(tmp_path: Path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: keep_in_lock(tmp_path, f"entry{index}/file", "0"), range(40)))
+    assert len(json.loads((tmp_path / "inputs.lock.json").read_text())) == 40
 
 
 def archive(kind: str, *names: str) -> bytes:

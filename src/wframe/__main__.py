@@ -37,7 +37,11 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 when all is well, 2 for what the user can mend, 130 when interrupted.
     """
-    parser = argparse.ArgumentParser(prog="wframe", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="wframe",
+        description="FRAME Revisited (wFRAME), regenerated from raw pictures: each step of the workflow by hand.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18, width=110),
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     argv = sys.argv[1:] if argv is None else argv
     for name, (module, summary) in COMMANDS.items():

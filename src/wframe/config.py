@@ -59,6 +59,7 @@ class Bank(Model):
     weights: str | None = Field(
         None, description="vgg16: the weights file (.pth or .npz); relative to the data folder"
     )
+    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first")
 
     @model_validator(mode="after")
     def _weights_only_for_vgg16(self) -> "Bank":
@@ -66,6 +67,8 @@ class Bank(Model):
             raise ValueError("vgg16 needs a weights file: set bank.weights")
         if self.source == "builtin" and self.weights is not None:
             raise ValueError("the builtin bank comes with the package: remove bank.weights")
+        if self.source == "builtin" and self.inputs:
+            raise ValueError("the builtin bank comes with the package: remove bank.inputs")
         return self
 
 
@@ -320,6 +323,11 @@ class Edition(Model):
             return None
         groups = -(-images // self.learning.M)
         return min(groups, limit or groups)
+
+    def inputs(self) -> set[str]:
+        """Return the entries of the registry that the edition is made from."""
+        of_datasets = {name for dataset in self.datasets.values() for name in dataset.inputs}
+        return {*self.bank.inputs, *of_datasets, *(self.scores.inputs if self.scores else ())}
 
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, goes before `data`)."""

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,27 +26,39 @@ def written(path: Path | str) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode  # as others' files here: safetensors makes one that only its owner may read
         yield part
+        part.chmod(mode)
         part.replace(path)
-    except OSError as error:
-        raise _explain(error, path) from error
+    except Exception as error:
+        if problem := unwritable(error, path):
+            raise problem from error
+        raise
     finally:
         part.unlink(missing_ok=True) if part.parent.is_dir() else None
 
 
-def _explain(error: OSError, path: Path) -> UserError:
-    """Say in plain words why `path` couldn't be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+def unwritable(error: Exception, path: Path) -> UserError | None:
+    """Say in plain words why `path` couldn't be written; None if the error isn't the system's.
+
+    Libraries in Rust (safetensors) have errors of their own, with the system's number in their text.
+    """
+    in_text = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
+    if number is None and not isinstance(error, OSError):
+        return None
+    reason = os.strerror(number) if number else str(error)
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             f"{path}: the disk is full. Free some space and run the same command again; "
             f"everything that was finished is kept."
         )
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
         return UserError(
-            f"{path}: can't be written ({error.strerror}). "
-            f"Make {path.parent} writable or choose another results folder."
+            f"{path}: can't be written ({reason}). Make {path.parent} writable or choose another results folder."
         )
-    return UserError(f"{path}: {error.strerror or error}")
+    return UserError(f"{path}: {reason}")
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -174,6 +174,11 @@ def pocket_hash() -> str:
     return sha256_file(SOURCE / "scores" / "pocket.safetensors")
 
 
+def bank_options(edition: Edition) -> list[str]:
+    """Return the options of `wframe bank`."""
+    return ["--builtin"] if edition.bank.weights is None else ["--vgg16", edition.bank.weights]
+
+
 def prepare_options(edition: Edition, dataset: str) -> dict[str, Any]:
     """Return the options of `wframe prepare` for a dataset."""
     entry = edition.datasets[dataset]

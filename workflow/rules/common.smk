@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from wframe import config as editions
 from wframe import plan
 from wframe.data.fingerprint import fingerprint
+from wframe.data.registry import known
 from wframe.errors import UserError
 from wframe.paper.claims import load_claims
 from wframe.provenance import code_hash
@@ -23,9 +24,12 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
 
+INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
+
 try:
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(workflow.basedir) / "config" / "claims.yaml")
+    known(EDITION.inputs(), Path(INPUTS))
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -33,10 +37,7 @@ GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
 # where things are isn't part of what results depend on: it goes through the environment, not through parameters
-os.environ.update(
-    WFRAME_ROOT=str(EDITION.data_path("")),
-    WFRAME_REGISTRY=f"{workflow.basedir}/config/inputs.yaml",
-)
+os.environ.update(WFRAME_ROOT=str(EDITION.data_path("")), WFRAME_REGISTRY=INPUTS)
 
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 
@@ -100,13 +101,13 @@ def prepare_options(wildcards):
     ]
 
 
-def bank_weights(wildcards):
-    """The weights file that the bank is made from; the builtin bank comes with the package."""
-    return (
-        [EDITION.data_path(EDITION.bank.weights)]
-        if EDITION.bank.source == "vgg16"
-        else []
-    )
+def bank_inputs(wildcards):
+    """What the bank is made from: what has to be fetched, else the weights file; nothing for the builtin bank."""
+    if EDITION.bank.inputs:
+        return [
+            EDITION.data_path(f"{name}/.fetched.json") for name in EDITION.bank.inputs
+        ]
+    return [EDITION.data_path(EDITION.bank.weights)] if EDITION.bank.weights else []
 
 
 def constants(wildcards):

@@ -7,6 +7,7 @@ import sys
 import tarfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -24,13 +25,13 @@ from wframe.data.registry import (
     data_folder,
     digests,
     keep_in_lock,
-    load_registry,
+    known,
     problem,
     read_lock,
     stamped,
 )
 from wframe.errors import UserError
-from wframe.files import write_json
+from wframe.files import unwritable, write_json
 
 BLOCK = 1 << 18
 
@@ -62,13 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Fetch entries, one after the other."""
-    registry = load_registry(args.registry)
+    entries = known(args.entries, args.registry)
     data = data_folder(args.data)
     patience = Patience(timeout=args.timeout, tries=args.tries, pause=args.pause)
-    for name in args.entries:
-        if name not in registry:
-            raise UserError(f"{args.registry}: no entry {name!r} (there are: {', '.join(registry)})")
-        fetch(name, registry[name], data, patience, args.offline)
+    for name, entry in entries.items():
+        try:
+            fetch(name, entry, data, patience, args.offline)
+        except OSError as error:
+            raise unwritable(error, data / name) or error from error
 
 
 def fetch(name: str, entry: Entry, data: Path, patience: Patience, offline: bool = False) -> None:
@@ -204,7 +206,7 @@ def _refuse_pages(answer: requests.Response, file: File) -> None:
 
 def _check_disk(part: Path, file: File, length: int | None) -> None:
     """Refuse before anything is written if the disk can't take it."""
-    needed = file.needs or (length or 0) * (3 if file.unpack else 1)
+    needed = file.needs or (length or file.size or 0) * (3 if file.unpack else 1)
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise UserError(
@@ -236,7 +238,9 @@ def unpack(archive: Path, folder: Path) -> None:
             item.replace(target)
     except tarfile.FilterError as error:
         raise UserError(f"{archive}: a member points outside; not unpacked ({error})") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the archive is well, the disk isn't
         raise UserError(f"{archive}: can't be unpacked ({error}). Remove it and fetch again.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)

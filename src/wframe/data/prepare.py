@@ -285,7 +285,7 @@ def _judge(args: argparse.Namespace, manifest: Manifest) -> None:
     if skipped > args.skip_limit * all_:
         raise UserError(
             f"{name}: {skipped:,} of {all_:,} pictures can't be used, more than --skip-limit {args.skip_limit:g} "
-            f"allows. Mend or remove them, or raise the limit. The first ones:{reasons}"
+            f"allows. Mend or remove them, or raise it (in an edition: skip_limit). The first ones:{reasons}"
         )
     left_out = (
         f" ({totals['duplicate']:,} more are copies, {skipped:,} can't be used{reasons})" if all_ > used else ""

@@ -1,7 +1,9 @@
 """The registry of raw inputs, `config/inputs.yaml`, and the record of what was fetched."""
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,19 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Entry]:
         raise UserError(explain(error, str(path))) from None
 
 
+def known(names: Iterable[str], path: Path = REGISTRY) -> dict[str, Entry]:
+    """Return the registry's entries of these names.
+
+    Raises:
+        UserError: the registry can't be read, or has no such entry.
+    """
+    registry = load_registry(path)
+    for name in names:
+        if name not in registry:
+            raise UserError(f"{path}: no entry {name!r} (there are: {', '.join(registry)})")
+    return {name: registry[name] for name in names}
+
+
 def data_folder(given: Path | None) -> Path:
     """Return the data folder: as given, else WFRAME_DATA, else `data`."""
     return given or Path(os.environ.get("WFRAME_DATA") or "data")
@@ -102,8 +117,10 @@ def read_lock(data: Path) -> dict[str, str]:
 
 
 def keep_in_lock(data: Path, name: str, sha256: str) -> None:
-    """Keep the hash of a first fetch."""
-    write_json(data / LOCK, read_lock(data) | {name: sha256})
+    """Keep the hash of a first fetch; entries may be fetched at the same time, each by its own process."""
+    with (data / ".lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        write_json(data / LOCK, read_lock(data) | {name: sha256})
 
 
 def read_stamp(data: Path, entry: str) -> dict[str, Any] | None:

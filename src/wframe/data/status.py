@@ -31,7 +31,9 @@ def main(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(rows, indent=1))
         return
-    table = Table("input", "file", "state", "what to do", title=f"inputs in {data}")
+    table = Table(title=f"inputs in {data}")
+    for heading in ("input", "file", "state", "what to do"):
+        table.add_column(heading, overflow="fold")  # an address that is cut off helps nobody
     for row in rows:
         table.add_row(row["input"], row["file"], row["state"], row["do"])
     Console().print(table)

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     way.add_argument(
         "--train", type=Path, nargs="+", metavar="PICTURES", help="train on prepared arrays, a class each"
     )
+    add("--data", type=Path, default=Path(), help="the folder that WEIGHTS is below; default: the current one")
     add("--out", type=Path, required=True, help="the bank file to write (.safetensors)")
     add("--channels", choices=["RGB", "BGR"], help="channel order of WEIGHTS, where the file doesn't tell")
     add("--seed", type=int, default=0)
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
     """Write a bank file and say what it is."""
     settle_process(args.threads)
     if args.vgg16:
-        convert(args.vgg16, args.out, args.channels)
+        convert(args.data / args.vgg16, args.out, args.channels)
     elif args.builtin:
         load_bank(builtin_path())
         with written(args.out) as part:
