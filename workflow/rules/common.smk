@@ -6,6 +6,7 @@ OUTPUTS: (none: functions only)
 
 import os
 import shutil
+import signal
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -20,6 +21,10 @@ from wframe.provenance import code_hash
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
+
+# on a cluster the warning before a time limit goes to all processes of a job: it is meant for the training alone,
+# which sets its own handler and saves a checkpoint
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 try:
     EDITION = editions.check(config, "the configuration")
