@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# A Slurm of one node with two pretend GPUs, for the tests and for trying a profile at home. Everything it needs is in
-# DIR: configuration, key, sockets, logs, state; an installed Slurm's own configuration isn't touched.
+# A Slurm of one node with two pretend GPUs, for the tests and for trying a profile at home; as root.
+# Everything it needs is in DIR (configuration, key, sockets, logs, state), and the link /run/slurm/conf leads there.
 #
-#   cluster.sh install       Debian or Ubuntu, as root: the packages
-#   cluster.sh start DIR     then: export SLURM_CONF=DIR/slurm.conf
+#   cluster.sh install       the packages, on Debian or Ubuntu
+#   cluster.sh start DIR
 #   cluster.sh slurmd DIR    start only the node's daemon (again)
 #   cluster.sh stop DIR
 #
 # GPUS, CPUS and MEMORY (MB) of the node can be set: Slurm takes them on trust.
 set -euo pipefail
+link=/run/slurm/conf # where Slurm looks when there's no /etc/slurm/slurm.conf; SLURM_CONF doesn't reach job steps
 PATH=$PATH:/usr/sbin
 GPUS=${GPUS:-2} CPUS=${CPUS:-8} MEMORY=${MEMORY:-16000}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +37,12 @@ configure() {
 }
 
 start() {
+    if [ -e /etc/slurm/slurm.conf ] || [ -e $link ]; then
+        echo "this machine has a Slurm already (/etc/slurm/slurm.conf or $link)" >&2
+        return 1
+    fi
     configure
+    mkdir -p /run/slurm && ln -sfn "$dir" $link
     munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
         --log-file="$dir/log/munged.log" --seed-file="$dir/munge.seed"
     slurmctld -f "$dir/slurm.conf"
@@ -58,6 +64,7 @@ stop() {
     for name in slurmd slurmctld munged; do
         [ -s "$dir/$name.pid" ] && kill "$(cat "$dir/$name.pid")" 2>/dev/null || true
     done
+    [ "$(readlink $link)" != "$dir" ] || rm $link
 }
 
 case "${1:-}" in
@@ -65,11 +72,10 @@ install) install ;;
 start | slurmd | stop)
     mkdir -p "${2:?DIR}"
     dir=$(cd "$2" && pwd)
-    export SLURM_CONF=$dir/slurm.conf
     case $1 in start) start ;; slurmd) node ;; stop) stop ;; esac
     ;;
 *)
-    sed -n '2,11s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -34,8 +34,9 @@ except UserError as error:
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
-# where things are isn't part of what results depend on: it goes through the environment, not through parameters
+# what results don't depend on (where things are, how often they're saved) goes through the environment, not parameters
 os.environ.update(
+    WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
     WFRAME_ROOT=str(EDITION.data_path("")),
     WFRAME_REGISTRY=f"{workflow.basedir}/config/inputs.yaml",
 )

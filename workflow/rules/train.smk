@@ -35,4 +35,5 @@ rule train:
         "exec python -m wframe train --pictures {input.pictures:q} --bank {input.bank:q} --out {params.out:q}"
         " --dataset {wildcards.dataset:q} --class {wildcards.class_:q} --method {wildcards.method}"
         " --repeat {wildcards.repeat} --seed {params.seed} --constants {params.constants:q} {params.options:q}"
-        " --device {params.device} --threads {threads} --checkpoints results/checkpoints 2> {log:q}"
+        " --device {params.device} --threads {threads} --checkpoints results/checkpoints"
+        ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'
