@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from conftest import ROOT, run
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
-GPUS = 4
+GPUS = 3
 T = 400  # learning iterations
 EDITION: dict[str, Any] = {
     "edition": "cluster",
@@ -49,7 +50,9 @@ def until(what: Callable[[], Value], why: str, seconds: float = 120) -> Value:
 
 
 def call(*argv: str) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, f"{argv}: {done.stderr}"
+    return done.stdout
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Training:
     pid: int
     name: str  # "frame-0"
     job: str  # Slurm's
+    attempts: int = 0  # at its shard, this one included
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -121,31 +125,33 @@ class Driver:
                 continue
         return found
 
-    def attempts(self, name: str) -> list[dict]:
-        """What is on record of an unfinished shard's attempts: the file that a training's process has written."""
-        ids = {training.job for training in self.trainings() if training.name == name}
+    def attempts(self, training: Training) -> list[dict]:
+        """The attempts on record of a running training's shard, once it has put itself on record."""
         for file in (self.folder / "results/checkpoints").glob("*-attempts.json"):
             attempts = json.loads(file.read_text())
-            if attempts[-1]["slurm_job"] in ids:
+            if attempts[-1]["slurm_job"] == training.job:
                 return attempts
         return []
 
-    def hold(self, *names: str, after: list[Training] | None = None) -> list[Training]:
-        """Stop trainings in their tracks, each after its first checkpoint; not the processes of `after`."""
+    def hold(self, count: int, after: list[Training] | None = None) -> list[Training]:
+        """Stop trainings in their tracks, each after its first checkpoint; with `after`, their next attempts."""
+        before = {training.name: training for training in after or []}
         held: dict[str, Training] = {}
-        old = {training.pid for training in after or []}
 
         def all_held() -> bool:
             for training in self.trainings():
-                if training.name in names and training.name not in held and training.pid not in old:
-                    attempts = self.attempts(training.name)
-                    if attempts and attempts[-1]["iterations"] > 0:
-                        training.send(signal.SIGSTOP)
-                        held[training.name] = training
-            return set(held) == set(names)
+                last = before.get(training.name, Training(0, training.name, "") if not after else None)
+                if training.name in held or last is None or training.pid == last.pid:
+                    continue
+                attempts = self.attempts(training)
+                if len(attempts) > last.attempts and attempts[-1]["iterations"] > 0 and len(held) < count:
+                    training.send(signal.SIGSTOP)
+                    training.attempts = len(attempts)
+                    held[training.name] = training
+            return len(held) == count
 
-        until(all_held, f"no checkpoint of {names}, only of {list(held)}\n{self.lately}")
-        return [held[name] for name in names]
+        until(all_held, f"checkpoints only of {list(held)}\n{self.lately}")
+        return [held[name] for name in sorted(held)]
 
 
 class Cluster:
@@ -217,14 +223,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def site(folder: Path, variant: str | None = None) -> list[str]:
-    """The shipped profile with a site's own on top, as docs/cluster.md has it: here quick looks and short warnings."""
-    own: dict[str, Any] = {"slurm-init-seconds-before-status-checks": 1, "latency-wait": 5}
-    shipped = yaml.safe_load((ROOT / "profiles" / (variant or "slurm") / "config.yaml").read_text())
-    own["set-resources"] = {"train": shipped["set-resources"]["train"]}
-    if variant is None:
-        own["set-resources"]["train"]["gpu"] = 1  # the edition's device is the CPU: no GPU is asked for otherwise
-    (folder / "site").mkdir()
+def site(folder: Path, variant: str = "slurm", **train: Any) -> list[str]:
+    """The shipped profile and on top a site's own, as docs/cluster.md has it; here with quick looks at the queue."""
+    shipped = yaml.safe_load((ROOT / "profiles" / variant / "config.yaml").read_text())
+    own = {"slurm-init-seconds-before-status-checks": 1, "latency-wait": 5}
+    own["set-resources"] = {"train": shipped["set-resources"]["train"] | train}
+    (folder / "site").mkdir(exist_ok=True)
     (folder / "site/config.yaml").write_text(yaml.safe_dump(own))
     return ["--profile", str(ROOT / "profiles/slurm"), "--workflow-profile", str(folder / "site")]
 
@@ -243,53 +247,56 @@ class Ordeal:
 
     folder: Path
     said: list[str]  # each driver's log
+    status: int  # the last driver's
+    hit: list[list[Training]]  # the trainings that were, attempt by attempt
     untouched: bool  # trainings went on while slurmd was away
     second_driver: str  # what a second driver said
     waited: dict[str, str]  # the queue while the node was drained
-    status: int  # the last driver's
 
 
-def faults(cluster: Cluster, folder: Path) -> Ordeal:
-    """Run the edition to the page, through all that befalls jobs. `wframe-1` is left alone."""
+def go_through_faults(cluster: Cluster, folder: Path) -> Ordeal:
+    """Run the edition to the page, through what befalls jobs on a cluster; one of four shards is left alone."""
     (folder / "edition.yaml").write_text(yaml.safe_dump(EDITION))
-    driver = Driver(folder, site(folder))
+    driver = Driver(folder, site(folder, gpu=1))  # the edition's device is the CPU: it asks for no GPU by itself
     driver.start()
     node = f"nodename={cluster.node}"
 
-    # slurmd dies and comes back; a job is cancelled; a training is killed; a job comes to its time limit
-    a, b, c = names = ("frame-0", "frame-1", "wframe-0")
-    first = driver.hold(*names)
-    cancelled, killed, late = first
+    # slurmd dies and comes back; a job is cancelled; a training is killed; a job comes near its time limit
+    hit = [driver.hold(3)]
+    cancelled, killed, late = hit[0]
     cluster.kill_slurmd()
     time.sleep(1)
     cluster.script("slurmd")
-    untouched = until(lambda: cluster.state() in ("mixed", "allocated"), "slurmd isn't back") and not any(
-        training.gone for training in first
-    )
-    call("scontrol", "update", f"jobid={late.job}", "TimeLimit=2")  # as long as the warning: it's due now
+    until(lambda: cluster.state() in ("mixed", "allocated"), "slurmd isn't back")
+    untouched = not any(training.gone for training in hit[0])
+    call("scontrol", "update", f"jobid={late.job}", "TimeLimit=2")  # as long as the warning: it's due
     call("scancel", cancelled.job)
     killed.send(signal.SIGKILL)
     second = subprocess.run(driver.argv(), cwd=folder, capture_output=True, text=True)
 
     # the next attempts are preempted
-    held = driver.hold(*names, after=first)
-    urgent = call("sbatch", "--parsable", "-p", "urgent", f"--gpus={GPUS}", "--mem=100", "--wrap", "sleep 1").strip()
-    until(lambda: cluster.jobs().get(urgent) == "COMPLETED", "the urgent job doesn't run")
+    hit.append(driver.hold(3, after=hit[-1]))
+    urgent = ["sbatch", "--parsable", "-o", "/dev/null", "-p", "urgent", f"--gpus={GPUS}", "--mem=100"]
+    job = call(*urgent, "--wrap", "sleep 1").strip()
+    until(lambda: cluster.jobs().get(job) == "COMPLETED", "the urgent job doesn't run")
 
-    # and then their node is lost
-    held = driver.hold(*names, after=held)
+    # and then the node is lost
+    hit.append(driver.hold(3, after=hit[-1]))
     cluster.lose_node()
-    until(lambda: cluster.state().startswith("down"), "Slurm doesn't see that the node is gone")
+    call("scontrol", "update", node, "state=down", "reason=lost")
     cluster.script("slurmd")
+    until(lambda: not cluster.state().startswith("down"), "the node doesn't come back")
 
-    # the node is drained; the driver is killed; what it left is cancelled, a new driver started
-    held = driver.hold(*names, after=held)
+    # the node is drained, the driver killed; as documented, what it left is cancelled and the same command given;
+    # now with the profile for sites that want --gres
+    hit.append(driver.hold(3, after=hit[-1]))
     call("scontrol", "update", node, "state=drain", "reason=test")
     driver.process.kill()
     driver.process.wait()
     said = [driver.said]
     call("scancel", "--name", driver.name)
-    until(lambda: all(training.gone for training in held), "scancel doesn't end them", 30)
+    until(lambda: all(training.gone for training in hit[-1]), "scancel doesn't end them", 30)
+    driver.options = site(folder, "slurm-gres")
     subprocess.run(driver.argv("--unlock"), cwd=folder, check=True, capture_output=True)
     driver.start()
     until(lambda: driver.said.count("has been submitted") == 3, f"no jobs from the new driver\n{driver.lately}")
@@ -297,5 +304,183 @@ def faults(cluster: Cluster, folder: Path) -> Ordeal:
     waited = cluster.jobs(driver.name)
     call("scontrol", "update", node, "state=resume")
     status = driver.ends()
-    return Ordeal(folder, [*said, driver.said], untouched, second.stdout + second.stderr, waited, status)
+    return Ordeal(folder, [*said, driver.said], status, hit, untouched, second.stdout + second.stderr, waited)
 
+
+@dataclass
+class Mishap:
+    """What was seen when a job's input was gone, and when the disk was full."""
+
+    folder: Path
+    without_input: tuple[int, str]  # exit status and log of the driver
+    full_disk: tuple[int, str]
+
+
+def go_through_mishaps(cluster: Cluster, folder: Path, local: Path) -> Mishap:
+    """Train one shard, on a small disk, with its input deleted while it waits and the disk filled while it runs."""
+    study = {"datasets": ["faces"], "methods": ["wframe"]}
+    (folder / "edition.yaml").write_text(yaml.safe_dump(EDITION | {"studies": {"whole": study}}))
+    results = folder / "results"
+    results.mkdir()
+    call("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(results))
+    for name in ("data", "bank.safetensors"):
+        copy = shutil.copytree if (local / "results" / name).is_dir() else shutil.copy
+        copy(local / "results" / name, results / name)
+    shutil.copytree(local / ".snakemake/metadata", folder / ".snakemake/metadata")
+    driver = Driver(folder, [*site(folder, slurm_partition="spare"), "--until", "train"])
+
+    call("scontrol", "update", "partitionname=spare", "state=down")
+    driver.options += ["--retries", "0"]
+    driver.start()
+    until(lambda: "has been submitted" in driver.said, f"no job\n{driver.lately}")
+    (results / "data/faces/all.npy").unlink()
+    call("scontrol", "update", "partitionname=spare", "state=up")
+    without_input = driver.ends(), driver.said
+
+    driver.options = driver.options[:-2]
+    driver.start()
+    (training,) = driver.hold(1)
+    with (results / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    training.send(signal.SIGCONT)
+    until(lambda: training.gone, "the full disk isn't seen")
+    (results / "filler").unlink()
+    return Mishap(folder, without_input, (driver.ends(), driver.said))
+
+
+@pytest.fixture(scope="session")
+def ran(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple[Ordeal, Mishap, Path]]:
+    """All runs, side by side: jobs wait for Slurm and drivers for jobs most of the time."""
+    ordeal, mishap = tmp_path_factory.mktemp("ordeal"), tmp_path_factory.mktemp("mishap")
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(go_through_faults, cluster, ordeal)
+        local = request.getfixturevalue("local")
+        second = threads.submit(go_through_mishaps, cluster, mishap, local)
+        try:
+            yield first.result(), second.result(), local
+        finally:
+            if (mishap / "results").is_mount():
+                call("umount", "--lazy", str(mishap / "results"))
+
+
+def shards(folder: Path) -> dict[str, tuple[list[bytes], dict]]:
+    """The training outputs and records of a run: name → (bytes, record)."""
+    found = {}
+    for record in sorted((folder / "results/runs").rglob("*.json")):
+        files = [record.with_suffix(ending).read_bytes() for ending in (".safetensors", ".parquet")]
+        found[record.parent.name] = files, json.loads(record.read_text())
+    return found
+
+
+def test_an_edition_reaches_its_page_through_slurm(ran):
+    ordeal, _, _ = ran
+    assert ordeal.status == 0, ordeal.said[-1][-3000:]
+    page = (ordeal.folder / "results/report/index.html").read_text()
+    assert "cluster" in page and (ordeal.folder / "results/manifest.json").exists()
+
+
+def test_the_bytes_are_those_of_a_local_run(ran):
+    ordeal, mishap, local = ran
+    right = shards(local)
+    for folder, names in ((ordeal.folder, set(right)), (mishap.folder, {"wframe-0"})):
+        found = shards(folder)
+        assert set(found) == names
+        for name, (files, record) in found.items():
+            assert files == right[name][0], name
+            assert record["threads"] == right[name][1]["threads"] == 1
+
+
+def test_each_fault_is_followed_by_a_resumption(ran):
+    """Every attempt goes on where the one before was saved: no iteration is done twice, none is left out."""
+    ordeal, _, _ = ran
+    finished = shards(ordeal.folder)
+    hit = [[training.name for training in attempt] for attempt in ordeal.hit]
+    assert hit == [hit[0]] * 4 and len(finished) == 4
+    for name, (_, record) in finished.items():
+        attempts = record["attempts"]
+        assert len(attempts) == (5 if name in hit[0] else 1), name
+        done = 0
+        for number, attempt in enumerate(attempts):
+            assert attempt["went_on_from"] == (done if number else None), (name, number)
+            assert attempt["iterations"] > 0
+            done += attempt["iterations"]
+        assert done == T
+        jobs = [attempt["slurm_job"] for attempt in attempts]
+        assert len(set(jobs)) == len(jobs) - (name in hit[0]), "only the lost node's job came back under its number"
+        assert record["resumed"] == len(attempts) - 1
+
+
+def test_finished_shards_are_not_done_again(ran):
+    ordeal, _, _ = ran
+    (alone,) = set(shards(ordeal.folder)) - {training.name for training in ordeal.hit[0]}
+    method, repeat = alone.split("-")
+    starts = re.findall(r"rule train:.*?wildcards: ([^\n]*)", "".join(ordeal.said), re.DOTALL)
+    assert sum(f"method={method}, repeat={repeat}" in start for start in starts if "study" in start) == 1
+
+
+def test_signals_reach_the_training_and_save_it(ran):
+    """The driver shows the log of what failed: cancelled (SIGTERM), near the limit (SIGUSR1)."""
+    ordeal, _, _ = ran
+    for number in ("SIGTERM", "SIGUSR1"):
+        assert f"stopped by {number} after iteration" in ordeal.said[0]
+    assert f"on {os.uname().nodename}" in ordeal.said[0], "the log says on which node it was"
+    for training in ordeal.hit[0]:
+        assert re.search(rf"results/logs/slurm/rule_train/\S*/{training.job}\.log", ordeal.said[0])
+
+
+def test_jobs_go_on_without_slurmd_and_wait_for_a_drained_node(ran):
+    ordeal, _, _ = ran
+    assert ordeal.untouched
+    assert list(ordeal.waited.values()) == ["PENDING"] * 3
+
+
+def test_a_second_driver_is_refused(ran):
+    ordeal, _, _ = ran
+    assert "--unlock" in ordeal.second_driver and "lock" in ordeal.second_driver.lower()
+
+
+def test_each_job_has_a_gpu_of_its_own(ran):
+    """As recorded inside jobs: one device each, never the same one twice at a time."""
+    ordeal, _, _ = ran
+    spans = []
+    for _, record in shards(ordeal.folder).values():
+        for attempt in record["attempts"]:
+            begin = datetime.fromisoformat(attempt["began"]).timestamp()
+            spans.append((attempt["cuda_visible_devices"], begin, begin + attempt["seconds"]))
+    assert {device for device, _, _ in spans} <= {str(index) for index in range(GPUS)} and len(spans) == 16
+    for at in {begin for _, begin, _ in spans}:
+        used = [device for device, begin, end in spans if begin <= at < end]
+        assert len(used) == len(set(used)) <= GPUS
+
+
+def test_a_deleted_input_is_said_and_made_again(ran):
+    _, mishap, _ = ran
+    status, said = mishap.without_input
+    assert status != 0 and "Missing" in said and "results/data/faces/all.npy" in said
+    assert f"Host: {os.uname().nodename}" in said
+
+
+def test_a_full_disk_is_said_and_outlived(ran):
+    _, mishap, _ = ran
+    status, said = mishap.full_disk
+    assert status == 0, said[-3000:]
+    assert re.search(r"the disk is full.*\(Slurm job \d+ on node \w+\)", said)
+    ((_, record),) = shards(mishap.folder).values()
+    first, last = record["attempts"]
+    assert last["went_on_from"] == first["iterations"] and first["iterations"] + last["iterations"] == T
+
+
+def test_two_jobs_at_one_shard_do_no_harm(ran, tmp_path: Path):
+    """What is left of a killed driver and the next driver's job may meet."""
+    _, _, local = ran
+    files, record = shards(local)["wframe-0"]
+    argv = [sys.executable, "-m", "wframe", *record["command"][1:]]
+    argv[argv.index("--out") + 1] = str(tmp_path / "0")
+    argv[argv.index("--checkpoints") + 1] = str(tmp_path / "checkpoints")
+    both = [subprocess.Popen(argv, cwd=local, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [(tmp_path / f"0.{ending}").read_bytes() for ending in ("safetensors", "parquet")] == files

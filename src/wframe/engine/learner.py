@@ -211,7 +211,7 @@ def _mean_R(record: Record) -> str:
 class _Attempts:
     """Which processes have worked on a shard: where, how long, how far; kept beside its checkpoints.
 
-    Each entry: `host`, `slurm_job` (None outside Slurm), `began` (UTC), `seconds`, `iterations` (of batches, done
+    Each entry: `host`, `slurm_job` and `cuda_visible_devices` (None where they aren't set), `began` (UTC), `seconds`, `iterations` (of batches, done
     there), `went_on_from` (the iteration of the checkpoint that it went on from; None: from the start).
     """
 
@@ -220,6 +220,7 @@ class _Attempts:
         self.this: dict[str, Any] = {
             "host": platform.node(),
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": 0.0,
             "iterations": 0,
