@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import torch
 import yaml
 from conftest import ROOT, run
+
+from wframe.__main__ import main
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
@@ -38,6 +41,7 @@ EDITION: dict[str, Any] = {
     "studies": {"whole": {"datasets": ["faces"], "repeats": 2}},
 }
 Value = TypeVar("Value")
+DRIVERS: list["Driver"] = []  # all that were started, to end what a failed test has left
 
 
 def until(what: Callable[[], Value], why: str, seconds: float = 120) -> Value:
@@ -81,6 +85,7 @@ class Driver:
     starts: int = 0
 
     def start(self) -> None:
+        DRIVERS.append(self)
         self.starts += 1
         self.log = self.folder / f"driver-{self.starts}.log"
         with self.log.open("w") as log:
@@ -169,7 +174,7 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def stop(self) -> None:
-        call("scancel", "--me")
+        subprocess.run(["scancel", "--me"], check=False)
         self.script("stop")
         self.kill_jobs()
 
@@ -220,6 +225,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
+        for driver in DRIVERS:
+            driver.process.kill()
         cluster.stop()
 
 
@@ -471,6 +478,41 @@ def test_a_full_disk_is_said_and_outlived(ran):
     ((_, record),) = shards(mishap.folder).values()
     first, last = record["attempts"]
     assert last["went_on_from"] == first["iterations"] and first["iterations"] + last["iterations"] == T
+
+
+def test_a_job_says_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    assert (
+        main(["train", "--pictures", str(tmp_path / "all.npy"), "--out", str(tmp_path / "0"), "--device", "cpu"]) == 2
+    )
+    said = capsys.readouterr().err
+    assert "all.npy: there are no such pictures" in said and f"(Slurm job 42 on node {os.uname().nodename})" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_job_without_its_gpu_stops_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    assert main(["train", "--pictures", "all.npy", "--out", str(tmp_path / "0"), "--device", "cuda"]) == 2
+    said = capsys.readouterr().err
+    assert "PyTorch sees no GPU here" in said and "Slurm job 42" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_paper_edition_submits_a_sensible_number_of_jobs(tmp_path: Path):
+    """As counted in docs/cluster.md: a job for each shard, one for four classes, everything else beside the driver."""
+    argv = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run"]
+    argv += ["--configfile", str(ROOT / "config/paper.yaml"), "--profile", str(ROOT / "profiles/slurm")]
+    environment = os.environ | {"WFRAME_DATA": str(tmp_path)}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trainings = len(re.findall(r"^rule train:$", done.stdout, re.MULTILINE))
+    groups = len(re.findall(r"Group job prepare", done.stdout))
+    others = set(re.findall(r"^rule (\w+):$", done.stdout, re.MULTILINE)) - {"train"}
+    assert not others, "neither grouped nor local"
+    said = (ROOT / "docs/cluster.md").read_text()
+    assert f"{trainings} training jobs and {groups} that prepare" in said, (trainings, groups)
 
 
 def test_two_jobs_at_one_shard_do_no_harm(ran, tmp_path: Path):

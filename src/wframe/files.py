@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,10 +30,20 @@ def written(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(path)
-    except OSError as error:
-        raise _explain(error, path) from error
+    except Exception as error:
+        if (cause := _os_error(error)) is None:
+            raise
+        raise _explain(cause, path) from error
     finally:
         part.unlink(missing_ok=True) if part.parent.is_dir() else None
+
+
+def _os_error(error: Exception) -> OSError | None:
+    """Return the system's error; safetensors has it in the text of an exception of its own, "... (os error 28)"."""
+    if isinstance(error, OSError):
+        return error
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else None
 
 
 def _explain(error: OSError, path: Path) -> UserError:
