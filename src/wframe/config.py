@@ -59,6 +59,7 @@ class Bank(Model):
     weights: str | None = Field(
         None, description="vgg16: the weights file (.pth or .npz); relative to the data folder"
     )
+    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first")
 
     @model_validator(mode="after")
     def _weights_only_for_vgg16(self) -> "Bank":

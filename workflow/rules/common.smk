@@ -5,6 +5,7 @@ OUTPUTS: (none: functions only)
 """
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -103,13 +104,17 @@ def prepare_options(wildcards):
     ]
 
 
-def bank_weights(wildcards):
-    """The weights file that the bank is made from; the builtin bank comes with the package."""
-    return (
-        [EDITION.data_path(EDITION.bank.weights)]
-        if EDITION.bank.source == "vgg16"
-        else []
-    )
+def bank_inputs(wildcards):
+    """The weights that the bank is made from, or the fetch that brings them; the builtin bank needs none."""
+    bank = EDITION.bank
+    fetched = [EDITION.data_path(f"{name}/.fetched.json") for name in bank.inputs]
+    return fetched or ([EDITION.data_path(bank.weights)] if bank.weights else [])
+
+
+def bank_source(wildcards):
+    """The option of `wframe bank` that says where it comes from; the shell knows the data folder."""
+    weights = EDITION.bank.weights
+    return f'--vgg16 "$WFRAME_ROOT"/{shlex.quote(weights)}' if weights else "--builtin"
 
 
 def constants(wildcards):

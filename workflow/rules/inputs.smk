@@ -59,7 +59,7 @@ rule prepare:
 rule bank:
     """The bank of this edition: VGG-16's weights converted, or the builtin bank as it comes with the package."""
     input:
-        bank_weights,
+        bank_inputs,
     output:
         "results/bank.safetensors",
     log:
@@ -68,8 +68,8 @@ rule bank:
     conda:
         "../../environment.yml"
     params:
-        source=EDITION.bank.source,
+        source=bank_source,
         builtin=plan.builtin_bank_hash(EDITION),
         code=code_hash("wframe.model.make_bank"),
     shell:
-        "python -m wframe bank --{params.source} {input:q} --out {output} 2> {log}"
+        "python -m wframe bank {params.source} --out {output} 2> {log}"

@@ -211,8 +211,9 @@ def _mean_R(record: Record) -> str:
 class _Attempts:
     """Which processes have worked on a shard: where, how long, how far; kept beside its checkpoints.
 
-    Each entry: `host`, `slurm_job` and `cuda_visible_devices` (None where they aren't set), `began` (UTC), `seconds`, `iterations` (of batches, done
-    there), `went_on_from` (the iteration of the checkpoint that it went on from; None: from the start).
+    Each entry: `host`, `slurm_job` and `cuda_visible_devices` (None where they aren't set), `began` (UTC), `seconds`,
+    `iterations` (of batches, done there), `went_on_from` (the iteration of the checkpoint that it went on from; None:
+    from the start).
     """
 
     def __init__(self, path: Path) -> None:
