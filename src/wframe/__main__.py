@@ -6,6 +6,8 @@ so that `--help` is quick and each rule depends on just the code that it runs.
 
 import argparse
 import importlib
+import os
+import platform
 import sys
 
 from wframe.errors import UserError
@@ -52,11 +54,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
     except UserError as error:
-        print(f"wframe {args.command}: {error}", file=sys.stderr)
+        print(f"wframe {args.command}: {error}{_place()}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"wframe {args.command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _place() -> str:
+    """Say where a cluster's job ran, for a message; nothing elsewhere."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return f" (Slurm job {job} on node {platform.node()})" if job else ""
 
 
 if __name__ == "__main__":

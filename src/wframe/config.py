@@ -125,6 +125,7 @@ class Job(Model):
     threads: int = Field(1, ge=1, description="CPU threads")
     memory_mb: int = Field(2000, ge=500)
     minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled with each further one")
+    checkpoint_seconds: float = Field(30, ge=0, description="what a kill without warning may cost, and no more")
     gpu: Literal["H200", "H100", "A100", "L40S", "RTX4090", "A10", "V100"] | None = Field(
         None, description="the GPU that jobs run on: runs are cut into shards by its speed; null: one shard a run"
     )

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +18,14 @@ from wframe.errors import UserError
 def written(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place only if the block succeeds.
 
-    Two processes may write the same path at once: each has its own temporary name, the last one wins.
+    Two processes may write the same path at once, also on two machines: each has its own temporary name, the last
+    one wins.
 
     Raises:
         UserError: the folder can't be made or written, or the disk is full. What was there before stays.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()

@@ -61,6 +61,7 @@ rule baseline:
         out="results/baselines/{baseline}/{repeat}",
         code=baseline_code,
     shell:
-        "python -m wframe baseline --pictures {input:q} --out {params.out:q} --settings {params.settings:q}"
+        "exec python -m wframe baseline --pictures {input:q} --out {params.out:q} --settings {params.settings:q}"
         " {params.names:q} --repeat {wildcards.repeat} --seed {params.seed} --device {params.device}"
-        " --threads {threads} --checkpoints results/checkpoints 2> {log:q}"
+        " --threads {threads} --checkpoints results/checkpoints"
+        ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

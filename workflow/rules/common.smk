@@ -6,6 +6,7 @@ OUTPUTS: (none: functions only)
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -25,6 +26,9 @@ os.environ.update(
 )
 
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
+# on a cluster the warning before a time limit goes to all processes of a job: it is meant for the training alone,
+# which sets its own handler and saves a checkpoint
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 try:
     EDITION = editions.check(config, "the configuration")
@@ -36,8 +40,12 @@ except UserError as error:
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
-# where things are isn't part of what results depend on: it goes through the environment, not through parameters
-os.environ.update(WFRAME_ROOT=str(EDITION.data_path("")), WFRAME_REGISTRY=INPUTS)
+# what results don't depend on (where things are, how often they're saved) goes through the environment, not parameters
+os.environ.update(
+    WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
+    WFRAME_ROOT=str(EDITION.data_path("")),
+    WFRAME_REGISTRY=INPUTS,
+)
 
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 

@@ -31,7 +31,9 @@ rule train:
         out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
         code=code_hash("wframe.engine.train"),
     shell:
-        "python -m wframe train --pictures {input.pictures:q} --bank {input.bank:q} --out {params.out:q}"
+        # exec: a signal to the job's processes must find the training itself, not a shell that dies of it
+        "exec python -m wframe train --pictures {input.pictures:q} --bank {input.bank:q} --out {params.out:q}"
         " --dataset {wildcards.dataset:q} --class {wildcards.class_:q} --method {wildcards.method}"
         " --repeat {wildcards.repeat} --seed {params.seed} --constants {params.constants:q} {params.options:q}"
-        " --device {params.device} --threads {threads} --checkpoints results/checkpoints 2> {log:q}"
+        " --device {params.device} --threads {threads} --checkpoints results/checkpoints"
+        ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

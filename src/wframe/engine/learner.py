@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,10 +109,16 @@ def learn(work: Work) -> Learned:
 
 
 def forget(work: Work) -> None:
-    """Remove the work's checkpoints, once its results are safe, and what a kill in the middle of a write left."""
-    for pattern in (f"{work.key[:16]}-*", f".{work.key[:16]}-*.part"):
-        for path in work.checkpoints.glob(pattern):
-            path.unlink(missing_ok=True)
+    """Remove the work's checkpoints, once its results are safe, and what a kill in the middle of a write left.
+
+    A part younger than a minute stays: another process may be at the same work, and writing it.
+    """
+    for path in work.checkpoints.glob(f"{work.key[:16]}-*"):
+        path.unlink(missing_ok=True)
+    for part in work.checkpoints.glob(f".{work.key[:16]}-*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > 60:
+                part.unlink()
 
 
 def _learn_batch(work: Work, span: range, meter: Meter, stop: Stop, attempts: "_Attempts") -> dict[str, Tensor]:
@@ -204,8 +211,9 @@ def _mean_R(record: Record) -> str:
 class _Attempts:
     """Which processes have worked on a shard: where, how long, how far; kept beside its checkpoints.
 
-    Each entry: `host`, `slurm_job` (None outside Slurm), `began` (UTC), `seconds`, `iterations` (of batches, done
-    there), `went_on_from` (the iteration of the checkpoint that it went on from; None: from the start).
+    Each entry: `host`, `slurm_job` and `cuda_visible_devices` (None where they aren't set), `began` (UTC), `seconds`,
+    `iterations` (of batches, done there), `went_on_from` (the iteration of the checkpoint that it went on from; None:
+    from the start).
     """
 
     def __init__(self, path: Path) -> None:
@@ -213,6 +221,7 @@ class _Attempts:
         self.this: dict[str, Any] = {
             "host": platform.node(),
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": 0.0,
             "iterations": 0,

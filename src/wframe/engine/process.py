@@ -40,14 +40,20 @@ def stop_on_signal() -> Iterator[Stop]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device; `auto` takes a GPU where there is one.
+    """Return the device; `auto` takes a GPU where there is one. It's tried before any work starts.
 
     Raises:
-        UserError: `cuda` was asked for and there is none.
+        UserError: `cuda` was asked for and there is none, or the GPU doesn't compute.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device cuda: PyTorch sees no GPU here. Use --device cpu, or check the driver and the job.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    try:
+        torch.ones(1, device=device).sum().item()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device {device}: the GPU doesn't compute ({reason}). Keep jobs off it.") from None
+    return device
 
 
 def settle_process(threads: int | None) -> None:

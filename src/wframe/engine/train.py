@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import platform
 import sys
 import time
 from pathlib import Path
@@ -89,6 +90,9 @@ def main(args: argparse.Namespace) -> int:
         title=f"{args.method} on {args.dataset}/{args.class_}",
         precision=bank_precision,
     )
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    where = f"on {platform.node()}, {gpu or f'{torch.get_num_threads()} CPU threads'}"
+    print(f"{work.title}: {where}", file=sys.stderr, flush=True)
     try:
         learned = learn(work)
     except Stopped as stopped:
@@ -104,7 +108,7 @@ def main(args: argparse.Namespace) -> int:
             "machine": machine(),
             "versions": versions("torch", "numpy"),
             "threads": torch.get_num_threads(),
-            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+            "gpu": gpu,
             "batch": learned.batch,
             "attempts": learned.attempts,
             "resumed": sum(attempt["went_on_from"] is not None for attempt in learned.attempts),
