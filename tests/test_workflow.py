@@ -101,7 +101,7 @@ def test_demo_page_says_what_it_is(demo: Path):
 
 def test_demo_scores_and_baselines(demo: Path):
     table = pd.read_csv(demo / "results/tables/scores.csv").set_index("row")
-    assert list(table.index) == ["real", "dcgan", "frame", "wframe"] and (table["status"] == "ok").all()
+    assert list(table.index) == ["real", "dcgan", "frame-wl", "wframe-wl"] and (table["status"] == "ok").all()
     assert (table["score_name"] == "pocket score").all() and (table["n"] == 54).all()
     assert table["score"].idxmax() == "real" and table["score"].min() > 1.5
     assert (table["copies"].dropna() == 0).all() and table["nearest_real"].notna().tolist() == [
@@ -110,7 +110,7 @@ def test_demo_scores_and_baselines(demo: Path):
         True,
         True,
     ]
-    assert table.loc["dcgan", "nearest_real_n"] == 535 - 450 and table.loc["frame", "training_pictures"] == 54
+    assert table.loc["dcgan", "nearest_real_n"] == 535 - 450 and table.loc["frame-wl", "training_pictures"] == 54
     for name in ("dcgan", "dcgan-few"):
         record = json.loads((demo / f"results/baselines/{name}/0.json").read_text())
         images = load_file(demo / f"results/baselines/{name}/0.safetensors")["images"]
