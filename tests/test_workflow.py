@@ -99,6 +99,25 @@ def test_demo_page_says_what_it_is(demo: Path):
             assert (demo / f"results/figures/{name}/{figure['name']}.png").stat().st_size > 5000
 
 
+def test_demo_scores_and_baselines(demo: Path):
+    table = pd.read_csv(demo / "results/tables/scores.csv").set_index("row")
+    assert list(table.index) == ["real", "dcgan", "frame-wl", "wframe-wl"] and (table["status"] == "ok").all()
+    assert (table["score_name"] == "pocket score").all() and (table["n"] == 54).all()
+    assert table["score"].idxmax() == "real" and table["score"].min() > 1.5
+    assert (table["copies"].dropna() == 0).all() and table["nearest_real"].notna().tolist() == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert table.loc["dcgan", "nearest_real_n"] == 535 - 450 and table.loc["frame-wl", "training_pictures"] == 54
+    for name in ("dcgan", "dcgan-few"):
+        record = json.loads((demo / f"results/baselines/{name}/0.json").read_text())
+        images = load_file(demo / f"results/baselines/{name}/0.safetensors")["images"]
+        assert record["diverged"] is None and images.std(axis=(2, 3)).mean() > 8 and record["spread"]["samples"] > 10
+    assert record["pictures"] == 9 and record["settings"]["duplicate_to"] == 1000
+
+
 def test_from_a_number_back_to_the_pictures(demo: Path):
     """Walk from a run's record to its array, its manifest and the source file, and recompute each hash."""
     results = demo / "results"

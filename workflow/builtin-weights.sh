@@ -11,4 +11,4 @@ for photograph in china flower astronaut chelsea coffee rocket motorcycle hubble
     prepare scenes "$photograph"
 done
 python -m wframe bank --train "$work"/*/*.npy --seed 0 --steps 600 --response 1.3 --out "${1:-src/wframe/model/builtin.safetensors}"
-python -m wframe pocket "$work"/*/*.npy --seed 0 --steps 1500 --out "${2:-src/wframe/scores/pocket.safetensors}"
+python -m wframe pocket "$work"/*/*.npy --seed 0 --steps 1200 --out "${2:-src/wframe/scores/pocket.safetensors}"

@@ -94,7 +94,7 @@ METHODS = {"frame": "FRAME", "wframe": "wFRAME"}
 
 
 @dataclass(frozen=True)
-class ScoreRow:
+class RowFiles:
     """The files that a row of the score table is made from."""
 
     training: list[str]  # the prepared arrays that were learned from, one for each class
@@ -113,7 +113,7 @@ class ScoreRow:
         return [*options, "--about", json.dumps(self.about, sort_keys=True)]
 
 
-def score_row(edition: Edition, name: str) -> ScoreRow:
+def score_row(edition: Edition, name: str) -> RowFiles:
     """Return what a row of the score table is made from."""
     assert edition.scores is not None, "only an edition with scores has rows"
     row = edition.scores.rows[name]
@@ -146,7 +146,7 @@ def score_row(edition: Edition, name: str) -> ScoreRow:
     known, classes = edition.datasets[other].classes, {Path(file).stem for file in training}
     held_out = prepared(other, [class_ for class_ in known if class_ in classes] or known)
     about |= {"dataset": dataset} | ({"title": row.title} if row.title else {})
-    return ScoreRow(training, samples, learned, held_out, about)
+    return RowFiles(training, samples, learned, held_out, about)
 
 
 def all_prepared(edition: Edition, ending: str) -> list[str]:

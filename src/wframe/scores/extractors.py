@@ -39,7 +39,7 @@ EXTRACTORS = {
         "wframe-squeezenet",
         {"features.0.weight": (96, 3, 7, 7), "classifier.1.weight": (1000, 512, 1, 1)},
     ),
-    "pocket": Extractor("pocket score", "wframe-pocket", {"layers.0.weight": (16, 3, 3, 3)}),
+    "pocket": Extractor("pocket score", "wframe-pocket", {"layers.0.weight": (16, 3, 3, 3), "head.weight": (23, 64)}),
 }
 
 
@@ -142,7 +142,7 @@ class SqueezeNet(_Logits):
 class Pocket(nn.Module):
     """Four 3×3 convolutions, 3→16→32→64→64, halving the side after the first; the mean over positions; logits."""
 
-    SIDE, CLASSES = 32, 22
+    SIDE, CLASSES = 32, 23
 
     def __init__(self, classes: int = CLASSES) -> None:
         super().__init__()

@@ -91,6 +91,7 @@ def main(args: argparse.Namespace) -> None:
 
     record: dict[str, Any] = {
         "row": args.out.stem,
+        "title": args.out.stem,
         **args.about,
         "score_name": EXTRACTORS[args.extractor].score,
         "extractor": args.extractor,
