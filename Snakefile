@@ -19,6 +19,25 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/paper.smk"
 
 
+rule data:
+    """All prepared pictures and the bank: what training needs."""
+    input:
+        "results/config.yaml",
+        "results/bank.safetensors",
+        prepared("npy"),
+        prepared("parquet"),
+    localrule: True
+
+
+rule runs:
+    """All trained runs."""
+    input:
+        files_of_all("safetensors"),
+        files_of_all("parquet"),
+        files_of_all("json"),
+    localrule: True
+
+
 rule all:
     default_target: True
     input:

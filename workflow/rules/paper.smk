@@ -1,8 +1,8 @@
 """From runs to tables, figures and the page.
 
 INPUTS:  results/runs/**, results/data/**, results/baselines/**, results/tables/scores.csv
-OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/figures/{study}/,
-         results/report/index.html, results/manifest.json
+OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/metrics/{study}.json,
+         results/figures/{study}/, results/report/index.html, results/manifest.json
 """
 
 
@@ -14,6 +14,7 @@ rule summarise:
         curves="results/studies/{study}.parquet",
         table="results/tables/{study}.csv",
         latex="results/tables/{study}.tex",
+        metrics="results/metrics/{study}.json",
     log:
         "results/logs/summarise/{study}.log",
     localrule: True
@@ -22,7 +23,8 @@ rule summarise:
     params:
         code=code_hash("wframe.paper.summarise"),
     shell:
-        "python -m wframe summarise {input:q} --out {output.curves} --table {output.table} 2> {log}"
+        "python -m wframe summarise {input:q} --out {output.curves} --table {output.table}"
+        " --metrics {output.metrics} 2> {log}"
 
 
 rule figures:
