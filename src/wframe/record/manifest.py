@@ -104,7 +104,7 @@ def environment(lock: Path = SOURCE.parents[1] / "uv.lock") -> dict[str, Any]:
 
     `differs` is name → installed version; packages of the lock that this machine has no use for don't count.
     """
-    about = {"python": platform.python_version(), "lock": None, "differs": None}
+    about: dict[str, Any] = {"python": platform.python_version(), "lock": None, "differs": None}
     if lock.exists():
         locked: dict[str, set[str]] = {}
         for package in tomllib.loads(lock.read_text())["package"]:

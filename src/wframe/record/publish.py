@@ -1,10 +1,9 @@
-"""`wframe publish`: one archive of code and results, described by RO-Crate metadata, that others can verify offline."""
+"""`wframe publish`: code and results in one archive, described by RO-Crate metadata, that others can verify."""
 
 import argparse
 import io
 import mimetypes
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +43,7 @@ def main(args: argparse.Namespace) -> None:
     edition = args.edition or edition_file()
     state = git_state()
     if state["dirty"] is not False:
-        raise UserError(
-            "a release is made from a commit: there is none here, or changes aren't committed (git status)"
-        )
+        raise UserError("a release is made from a commit: none is here, or changes aren't committed (see git status)")
     findings = check(args.results, edition)
     if any(findings):
         counts = ", ".join(f"{len(files)} {kind}" for kind, files in findings._asdict().items() if files)
@@ -58,11 +55,10 @@ def main(args: argparse.Namespace) -> None:
     crate = describe(files, args.results, manifest, state["commit"])
     with written(args.out) as part:
         crate.write_zip(part)
-    print(f"{args.out}: {len(files)} files of commit {state['commit'][:12]}, sha256 {sha256_file(args.out)}")
-    if withheld:
-        print(
-            f"  left out: {len(withheld)} arrays of source pictures (--with-pictures puts them in)", file=sys.stderr
-        )
+    left_out = f", without {len(withheld)} arrays of pictures (see --with-pictures)" if withheld else ""
+    print(
+        f"{args.out}: {len(files)} files of commit {state['commit'][:12]}{left_out}, sha256 {sha256_file(args.out)}"
+    )
 
 
 def tracked_files() -> list[Path]:

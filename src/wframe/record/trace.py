@@ -126,7 +126,7 @@ def lines(node: dict[str, Any], every: bool, indent: str = "") -> Iterator[str]:
     inside = indent + "   "
     made = node.get("made") or {}
     if "constants" in made:
-        constants = ", ".join(f"{key} = {value}" for key, value in made["constants"].items())
+        constants = ", ".join(f"{key.rstrip('_')} = {value}" for key, value in made["constants"].items())
         yield f"{inside}{constants}"
         yield f"{inside}code {made['code'][:12]}, {made['device']}, {made['machine']['host']}"
     elif "origin" in made:
@@ -134,9 +134,8 @@ def lines(node: dict[str, Any], every: bool, indent: str = "") -> Iterator[str]:
     pictures = node.get("pictures") or []
     shown = pictures if every or len(pictures) < 3 else [pictures[0], pictures[-1]]
     if pictures:
-        yield f"{inside}{len(pictures)} source pictures" + (
-            "" if len(shown) == len(pictures) else ", first and last:"
-        )
+        some = ", first and last:" if len(shown) < len(pictures) else ""
+        yield f"{inside}{len(pictures)} source pictures{some}"
     for picture in shown:
         yield f"{inside}   {picture['source']}  {picture['sha256'][:12]}  group {picture['group']}"
     for part in node.get("inputs", []):

@@ -49,29 +49,24 @@ def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
             raise UserError(f"{archive.filename}: holds no {name}, so it isn't a release of `wframe publish`")
     described = _described(json.loads(archive.read(METADATA)))
     listed = dict(line.split("  ", 1)[::-1] for line in archive.read("SHA256SUMS").decode().splitlines())
-    outputs = {
-        f"results/{name}": entry["sha256"] for name, entry in json.loads(archive.read(MANIFEST))["outputs"].items()
-    }
+    manifest = json.loads(archive.read(MANIFEST))
+    results = {f"results/{name}": entry["sha256"] for name, entry in manifest["outputs"].items()}
     problems = {}
-    for name in sorted(names | set(described) | set(listed)):
-        if name in (METADATA, "SHA256SUMS"):
-            continue
+    for name in (names | set(described) | set(listed)) - {METADATA, "SHA256SUMS"}:
         if name not in names:
             problems[name] = "missing"
         elif name not in described or name not in listed:
             problems[name] = "not part of the release"
         elif (found := _sha256(archive, name)) != described[name] or found != listed[name]:
             problems[name] = f"its bytes changed: sha256 {found}, published was {described[name]}"
-        elif found != outputs.get(name, found):
+        elif found != results.get(name, found):
             problems[name] = f"not the result that {MANIFEST} lists"
-    left_out = sorted(set(outputs) - names)
+    left_out = [name for name in results if name not in names and name not in problems]
     for name in left_out:
         if not (name.startswith("results/data/") and name.endswith(".npy")):
             problems[name] = f"{MANIFEST} lists it, but it isn't here"
-    said = (
-        f"all {len(described)} files are as published; {len(set(outputs) & names)} of {len(outputs)} results are here"
-    )
-    return problems, said + (f", {len(left_out)} arrays of pictures were left out" if left_out else "")
+    said = f"all {len(described)} files are as published, {len(results) - len(left_out)} of them results"
+    return problems, said + (f"; {len(left_out)} arrays of pictures were left out" if left_out else "")
 
 
 def _described(metadata: dict[str, Any]) -> dict[str, str]:
