@@ -4,6 +4,7 @@ All on the project's own dvc.yaml, in clones of this tree whose demo edition is 
 """
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -16,7 +17,6 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -100,10 +100,13 @@ def picture(seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository as this tree is now, but tiny: raw pictures by `dvc add`, results by `dvc repro`, both committed."""
+    """A repository as this tree is now, but tiny: raw pictures and results versioned, everything committed."""
     folder = tmp_path_factory.mktemp("dvc") / "origin"
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     ).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists() and name != "dvc.lock":
@@ -162,7 +165,7 @@ def test_a_fresh_clone_has_everything_after_a_pull(kind: str, origin: Path, requ
         if kind == "s3":
             use_s3(folder, request.getfixturevalue("moto"))
     call(origin, "dvc", "push")
-    assert "not in the cache" in call(here, "dvc", "status")
+    assert "not in cache" in call(here, "dvc", "status")
     call(here, "dvc", "pull")
     assert contents(here) == contents(origin) and len(contents(here)) > 30
     assert sha256_file(here / "data/mine/3.png") == sha256_file(origin / "data/mine/3.png")
@@ -251,26 +254,32 @@ def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
 # --- questions and releases --------------------------------------------------------------------------------------
 
 
-def test_stale_drifted_and_orphaned_results_are_told_apart(origin: Path):
+def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
     call(origin, "dvc", "push", "--remote", "local")
     here = clone(origin, origin.parent / "check")
+    call(here, "dvc", "fetch", "--remote", "local")
+    kept = object_of(origin / "results/tables/whole.tex", here / ".dvc/cache")
+    rot(kept)
+    call(here, "dvc", "checkout")
+    assert "up to date" in call(here, "dvc", "status"), "DVC trusts its cache: it takes the check to see it"
+    said = call(here, "wframe", "check", "--cache", check=False)
+    assert "stale: none" in said and "orphaned: none" in said
+    assert "drifted: 1" in said and "whole.tex: its bytes aren't those of the manifest" in said
+    assert "corrupt: 1" in said and str(kept) in said
+    kept.unlink()
+    (here / "results/tables/whole.tex").unlink()
     call(here, "dvc", "pull", "--remote", "local")
-    wframe = (sys.executable, "-m", "wframe")
-    assert call(here, *wframe, "check") == "stale: none\ndrifted: none\norphaned: none\n"
-    figure = here / "results/figures/whole/energy.png"
-    figure.write_bytes(figure.read_bytes()[:-1])
+    said = call(here, "wframe", "check", "--cache")
+    assert said == "stale: none\ndrifted: none\norphaned: none\ncorrupt: none\n"
+
     (here / "results/runs/whole/left.parquet").write_text("from another time")
     with (here / "src/wframe/paper/figures.py").open("a") as code:
         code.write("# changed\n")
-    said = call(here, *wframe, "check", check=False)
-    assert "stale: 3" in said and "figures/whole/index.json: params changed" in said
-    assert "drifted: 1" in said and "energy.png: its bytes aren't those of the manifest" in said
-    assert "orphaned: 1" in said and "left.parquet: no rule makes it" in said
-    assert "aren't committed" in call(here, *wframe, "publish", "release.zip", check=False)
+    assert "changes aren't committed" in call(here, "wframe", "publish", "release.zip", check=False)
     commit(here, "figures")
-    assert "the results aren't what this commit makes (3 stale, 1 drifted, 1 orphaned)" in call(
-        here, *wframe, "publish", "release.zip", check=False
-    )
+    said = call(here, "wframe", "publish", "release.zip", check=False)
+    assert "the results aren't what this commit makes (3 stale, 1 orphaned)" in said
+    assert "figures/whole/index.json: params changed" in said and "left.parquet: no rule makes it" in said
     assert not (here / "release.zip").exists()
 
 
@@ -323,3 +332,153 @@ def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
     cut = tmp_path / "cut.zip"
     cut.write_bytes(release.read_bytes()[:-100])
     assert "not a whole zip file" in call(tmp_path, "wframe", "verify", str(cut), check=False)
+
+
+# --- remotes that fail -------------------------------------------------------------------------------------------
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes requests on to the S3 server, or fails as `fault` says: None, "cut", 403 or 500."""
+
+    protocol_version = "HTTP/1.1"
+    upstream = ""
+    fault: str | int | None = None
+    uploads_left = 0  # until a cut
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.fault == "cut" and self.command == "PUT":
+            Proxy.uploads_left -= 1
+            if self.uploads_left < 0:
+                self.connection.close()
+                self.close_connection = True
+                return
+        if isinstance(self.fault, int):
+            self.answer(self.fault, {}, f"<Error><Code>{self.fault}</Code></Error>".encode())
+            return
+        connection = HTTPConnection(self.upstream)
+        connection.request(self.command, self.path, body, dict(self.headers))
+        response = connection.getresponse()
+        self.answer(response.status, dict(response.getheaders()), response.read())
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def faulty(moto: str) -> Iterator[str]:
+    """The address of a proxy before the S3 server; what it does is set on `Proxy`."""
+    Proxy.upstream, Proxy.fault = moto.removeprefix("http://"), None
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A repository with this project's DVC settings and six files of a megabyte."""
+    folder = tmp_path / "small"
+    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
+    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    (folder / "runs").mkdir()
+    for index in range(6):
+        (folder / f"runs/{index}.npy").write_bytes(np.random.default_rng(index).bytes(1 << 20))
+    call(folder, "dvc", "add", "--quiet", "runs")
+    commit(folder, "runs")
+    return folder
+
+
+def runs_of(folder: Path) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in (folder / "runs").iterdir()}
+
+
+ONCE = {"AWS_MAX_ATTEMPTS": "1"}  # no retries that a fault outlives anyway
+
+
+def test_a_push_that_fails_is_said_and_goes_on(small: Path, faulty: str):
+    """Refused, broken, cut off after three files: an error each time; then the same command ends the job."""
+    use_s3(small, faulty, "faulty")
+    for fault, words in ((403, "403|Forbidden|Access Denied"), (500, "500|Internal Server Error"), ("cut", "closed")):
+        Proxy.fault, Proxy.uploads_left = fault, 3
+        said = call(small, "dvc", "push", check=False, **ONCE)
+        assert "ERROR" in said and re.search(words, said, re.IGNORECASE), said
+        assert "Traceback" not in said
+    Proxy.fault = None
+    said = call(small, "dvc", "push")
+    assert "file" in said and "pushed" in said, said
+    other = clone(small, small.parent / "other")
+    use_s3(other, faulty, "faulty")
+    Proxy.fault = 403
+    assert "ERROR" in call(other, "dvc", "pull", check=False, **ONCE)
+    Proxy.fault = None
+    call(other, "dvc", "pull")
+    assert runs_of(other) == runs_of(small)
+
+
+def test_a_corrupt_object_in_the_store_is_never_taken_for_data(small: Path):
+    call(small, "dvc", "push")
+    other = clone(small, small.parent / "other")
+    store = small.parent / "wframe-store"
+    rot(object_of(small / "runs/3.npy", store))
+    said = call(other, "dvc", "pull", check=False)
+    assert "ERROR: failed to pull" in said and "runs" in said
+    assert not (other / "runs/3.npy").exists()
+    # a push trusts the store's *.dir objects to be complete: without them it looks at every file
+    for path in (object_of(small / "runs/3.npy", store), *store.rglob("*.dir")):
+        path.unlink()
+    call(small, "dvc", "push")
+    call(other, "dvc", "pull")
+    assert runs_of(other) == runs_of(small)
+
+
+def object_of(file: Path, store: Path) -> Path:
+    """Where a store or cache keeps a file's content."""
+    digest = hashlib.md5(file.read_bytes()).hexdigest()
+    return store / "files/md5" / digest[:2] / digest[2:]
+
+
+def rot(path: Path) -> None:
+    """Change bytes as a bad disk does: neither size nor time stamp nor mode tells."""
+    state = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"rotten" + path.read_bytes()[6:])
+    path.chmod(state.st_mode)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a small disk is mounted: Linux, as root")
+def test_a_full_disk_is_said_and_the_same_command_goes_on(small: Path, tmp_path: Path):
+    call(small, "dvc", "push")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", str(disk)], capture_output=True).returncode:
+        pytest.skip("mount isn't allowed here")
+    try:
+        other = clone(small, disk / "other")
+        call(other, "dvc", "remote", "modify", "--local", "local", "url", str(small.parent / "wframe-store"))
+        said = call(other, "dvc", "pull", check=False)
+        assert "ERROR" in said and "No space left on device" in said and "Traceback" not in said, "no room to fetch"
+        subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
+        said = call(other, "dvc", "pull", check=False)
+        assert "ERROR" in said and "Checkout failed" in said, "room in the cache, but not beside it"
+        assert "No space left on device" in call(other, "dvc", "pull", "--verbose", check=False)
+        subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
+        assert "fetched" not in call(other, "dvc", "pull"), "nothing that was fetched is lost"
+        assert runs_of(other) == runs_of(small)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

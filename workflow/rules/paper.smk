@@ -1,7 +1,8 @@
 """From runs to tables, figures and the page.
 
 INPUTS:  results/runs/**, results/data/**, results/baselines/**, results/tables/scores.csv
-OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/metrics/{study}.json,
+OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex,
+         results/tables/{study}-curves.csv and results/metrics/{study}.json (what `dvc plots` and `metrics` compare),
          results/figures/{study}/, results/report/index.html, results/manifest.json
 """
 
@@ -15,6 +16,7 @@ rule summarise:
         table="results/tables/{study}.csv",
         latex="results/tables/{study}.tex",
         metrics="results/metrics/{study}.json",
+        means="results/tables/{study}-curves.csv",
     log:
         "results/logs/summarise/{study}.log",
     localrule: True
@@ -24,7 +26,7 @@ rule summarise:
         code=code_hash("wframe.paper.summarise"),
     shell:
         "python -m wframe summarise {input:q} --out {output.curves} --table {output.table}"
-        " --metrics {output.metrics} 2> {log}"
+        " --metrics {output.metrics} --means {output.means} 2> {log}"
 
 
 rule figures:

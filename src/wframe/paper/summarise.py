@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="all curves in one table (.parquet)")
     add("--table", type=Path, required=True, help="the table of final values (.csv; .tex is written beside it)")
     add("--metrics", type=Path, help="the same numbers as nested JSON, which `dvc metrics` compares")
+    add("--means", type=Path, help="the curves' means over groups (.csv), which `dvc plots` compares")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -40,6 +41,9 @@ def main(args: argparse.Namespace) -> None:
         part.write_text(to_latex(table))
     if args.metrics:
         write_json(args.metrics, to_metrics(table))
+    if args.means:
+        with written(args.means) as part:
+            mean_curves(curves).to_csv(part, index=False, float_format="%.6g")
 
 
 def join(files: list[Path]) -> pd.DataFrame:
@@ -115,6 +119,12 @@ def to_metrics(table: pd.DataFrame) -> dict[str, Any]:
             if name not in ("dataset", "class", "setting") and (isinstance(value, str) or math.isfinite(value))
         }
     return metrics
+
+
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return R and the energy of every iteration, averaged over the groups and repeats that haven't diverged."""
+    keys = ["dataset", "class", "setting", "method", "iteration"]
+    return curves.groupby(keys, sort=False)[["R", "energy"]].mean().reset_index()
 
 
 def to_latex(table: pd.DataFrame) -> str:

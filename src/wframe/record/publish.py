@@ -15,7 +15,7 @@ from rocrate.rocrate import ROCrate
 from wframe import __version__, config
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, written
-from wframe.record.check import check, edition_file
+from wframe.record.check import RESULTS, check, edition_file
 from wframe.record.manifest import git_state
 
 RECORDS = Path(".snakemake/metadata")  # with it, `snakemake -n` finds nothing to do in the unpacked archive
@@ -26,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("out", type=Path, help="the archive to write (.zip)")
     add("--edition", type=Path, metavar="FILE", help="the edition's file; default: what params.yaml names")
-    add("--results", type=Path, default=Path("results"), help="the results folder")
     add(
         "--with-pictures",
         action="store_true",
@@ -44,15 +43,15 @@ def main(args: argparse.Namespace) -> None:
     state = git_state()
     if state["dirty"] is not False:
         raise UserError("a release is made from a commit: none is here, or changes aren't committed (see git status)")
-    findings = check(args.results, edition)
-    if any(findings):
-        counts = ", ".join(f"{len(files)} {kind}" for kind, files in findings._asdict().items() if files)
+    findings = check(edition)
+    if any(findings.values()):
+        counts = ", ".join(f"{len(files)} {kind}" for kind, files in findings.items() if files)
         raise UserError(f"the results aren't what this commit makes ({counts}): see `wframe check`")
-    manifest = read_json(args.results / "manifest.json")
+    manifest = read_json(RESULTS / "manifest.json")
     withheld = set() if args.with_pictures else pictures_to_withhold(config.load(edition))
     files = [*tracked_files(), *sorted(path for path in RECORDS.rglob("*") if path.is_file())]
-    files += [args.results / name for name in (*manifest["outputs"], "manifest.json") if name not in withheld]
-    crate = describe(files, args.results, manifest, state["commit"])
+    files += [RESULTS / name for name in (*manifest["outputs"], "manifest.json") if name not in withheld]
+    crate = describe(files, manifest, state["commit"])
     with written(args.out) as part:
         crate.write_zip(part)
     left_out = f", without {len(withheld)} arrays of pictures (see --with-pictures)" if withheld else ""
@@ -77,7 +76,7 @@ def pictures_to_withhold(edition: config.Edition) -> set[str]:
     }
 
 
-def describe(files: list[Path], results: Path, manifest: dict[str, Any], commit: str) -> ROCrate:
+def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrate:
     """Return the crate: the files with their hashes, and each step as an action from inputs to outputs."""
     crate = ROCrate()
     citation = yaml.safe_load(Path("CITATION.cff").read_text())
@@ -97,11 +96,11 @@ def describe(files: list[Path], results: Path, manifest: dict[str, Any], commit:
         entity["encodingFormat"] = mimetypes.guess_type(name)[0] or "application/octet-stream"
     sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
     crate.add_file(io.StringIO(sums), "SHA256SUMS", properties={"name": "for `sha256sum -c SHA256SUMS`"})
-    add_actions(crate, entities, results, manifest)
+    add_actions(crate, entities, manifest)
     return crate
 
 
-def add_actions(crate: ROCrate, entities: dict[str, Entity], results: Path, manifest: dict[str, Any]) -> None:
+def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str, Any]) -> None:
     """Say which step made which outputs from which inputs; a step is a rule with its inputs."""
     software = {
         name: crate.add(SoftwareApplication(crate, f"#{name}", {"name": name, "version": version}))
@@ -125,7 +124,7 @@ def add_actions(crate: ROCrate, entities: dict[str, Entity], results: Path, mani
             crate.add_action(
                 software["wframe"],
                 f"#{rule}-{number}-{part}",
-                object=[entities[key] for name in inputs if (key := str(results / name)) in entities],
-                result=[entities[key] for name in names if (key := str(results / name)) in entities],
+                object=[entities[key] for name in inputs if (key := str(RESULTS / name)) in entities],
+                result=[entities[key] for name in names if (key := str(RESULTS / name)) in entities],
                 properties=properties,
             )
