@@ -119,7 +119,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(folder, "git", "init", "--quiet", "--initial-branch", "main")
     call(folder, "dvc", "add", "--quiet", "data/mine")
     commit(folder, "raw pictures")
-    call(folder, "dvc", "repro", "--quiet")
+    call(folder, "snakemake")
+    call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # as after a run on a cluster
     assert {"dvc.lock"} == set(call(folder, "git", "ls-files", "--others", "--exclude-standard").split())
     commit(folder, "results")
     return folder
@@ -277,8 +278,8 @@ def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
         code.write("# changed\n")
     assert "changes aren't committed" in call(here, "wframe", "publish", "release.zip", check=False)
     commit(here, "figures")
-    said = call(here, "wframe", "publish", "release.zip", check=False)
-    assert "the results aren't what this commit makes (3 stale, 1 orphaned)" in said
+    assert "this commit makes (3 stale, 1 orphaned)" in call(here, "wframe", "publish", "release.zip", check=False)
+    said = call(here, "wframe", "check", check=False)
     assert "figures/whole/index.json: params changed" in said and "left.parquet: no rule makes it" in said
     assert not (here / "release.zip").exists()
 
