@@ -30,11 +30,13 @@ rule data:
 
 
 rule runs:
-    """All trained runs."""
+    """All trained runs and baselines."""
     input:
-        files_of_all("safetensors"),
-        files_of_all("parquet"),
-        files_of_all("json"),
+        [
+            file
+            for ending in ("safetensors", "parquet", "json")
+            for file in files_of_all(ending) + baseline_files(ending)
+        ],
     localrule: True
 
 

@@ -120,6 +120,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(folder, "dvc", "add", "--quiet", "data/mine")
     commit(folder, "raw pictures")
     call(folder, "snakemake")
+    call(folder, "mkdir", "results/baselines", "results/scores")  # this edition has none
     call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # as after a run on a cluster
     assert {"dvc.lock"} == set(call(folder, "git", "ls-files", "--others", "--exclude-standard").split())
     commit(folder, "results")

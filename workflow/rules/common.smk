@@ -116,9 +116,7 @@ def constants(wildcards):
 def study_options(wildcards):
     """The options of `wframe train` that the study sets."""
     study = EDITION.studies[wildcards.study]
-    shards = plan.shards(
-        EDITION, wildcards.study, wildcards.dataset, wildcards.setting
-    )
+    shards = plan.shards(EDITION, wildcards.study, wildcards.dataset, wildcards.setting)
     options = ["--shard", f"{wildcards.shard}/{shards}"]
     if study.groups:
         options += ["--groups", str(study.groups)]
