@@ -1,12 +1,13 @@
 # make demo    the environment from the lock, then the default edition: open results/report/index.html
 # make test    all tests
 # make lint    formatting, types, the workflow's own linter
+# make lock    the demo edition's results as this tree makes them, recorded in dvc.lock
 # make bench   the engine against the straightforward way
 
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: demo test lint bench env
+.PHONY: demo test lint lock bench env
 
 demo: env
 	$(RUN) snakemake
@@ -21,6 +22,10 @@ lint: env
 	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
+
+lock: env
+	$(RUN) dvc repro
+	@echo "Commit dvc.lock; dvc push shares the results"
 
 bench: env
 	$(RUN) python -m wframe bench

@@ -19,6 +19,27 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/paper.smk"
 
 
+rule data:
+    """All prepared pictures and the bank: what training needs."""
+    input:
+        "results/config.yaml",
+        "results/bank.safetensors",
+        prepared("npy"),
+        prepared("parquet"),
+    localrule: True
+
+
+rule runs:
+    """All trained runs and baselines."""
+    input:
+        [
+            file
+            for ending in ("safetensors", "parquet", "json")
+            for file in files_of_all(ending) + baseline_files(ending)
+        ],
+    localrule: True
+
+
 rule all:
     default_target: True
     input:

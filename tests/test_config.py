@@ -2,18 +2,24 @@
 
 import difflib
 import json
+import platform
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from wframe import config, plan
 from wframe.errors import UserError
+from wframe.files import sha256_file
 from wframe.learning import Learning
 from wframe.model.algorithm import Constants
 from wframe.model.readings import READINGS
+from wframe.record.manifest import environment
 
 ROOT = Path(__file__).parent.parent
 EDITIONS = [
@@ -129,6 +135,22 @@ def test_environments_agree():
     ours = {"pytorch": "torch", "python-lmdb": "lmdb"}
     versions = {ours.get(name, name): version for name, _, version in pins if name != "python"}
     assert {name: lock[name] for name in versions} == versions
-    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    wanted = {re.split(r"[\[><=]", requirement)[0] for requirement in asked}
-    assert wanted <= set(versions)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(requirement) for requirement in project["dependencies"]]
+    assert {part.name for part in asked} <= set(versions)
+    for part in asked:
+        assert part.specifier.contains(lock[part.name]), f"{part}: uv.lock has {lock[part.name]}"
+        for extra in part.extras:  # dvc[s3] is a package of its own in conda
+            assert f"{part.name}-{extra}" in versions
+    python = next(version for name, _, version in pins if name == "python")
+    assert SpecifierSet(project["requires-python"]).contains(python)
+
+
+def test_the_manifest_says_which_environment_it_is(tmp_path: Path):
+    """The lock's hash, and what is installed otherwise: this process's own packages against a lock that lies."""
+    about = environment(ROOT / "uv.lock")
+    assert about["lock"] == sha256_file(ROOT / "uv.lock") and about["python"] == platform.python_version()
+    lying = tmp_path / "uv.lock"
+    lying.write_text('[[package]]\nname = "torch"\nversion = "0.1"\n[[package]]\nname = "nowhere"\nversion = "1"\n')
+    assert environment(lying)["differs"] == {"torch": metadata.version("torch")}
+    assert environment(tmp_path / "none")["lock"] is None

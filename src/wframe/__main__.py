@@ -29,6 +29,10 @@ COMMANDS = {
     "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
     "claims": ("wframe.paper.claims", "every claim of the paper with a verdict, computed from the results"),
     "report": ("wframe.report.page", "write the page that shows everything"),
+    "trace": ("wframe.record.trace", "from an output back to the source pictures that it was made of"),
+    "check": ("wframe.record.check", "is any result stale, drifted or orphaned?"),
+    "publish": ("wframe.record.publish", "one archive of code and results that others can verify"),
+    "verify": ("wframe.record.verify", "is a published archive whole, and what its records say?"),
     "config": ("wframe.config", "check an edition, or print its schema or its full form"),
 }
 

@@ -18,7 +18,7 @@ from wframe.data.fingerprint import fingerprint
 from wframe.data.registry import known
 from wframe.errors import UserError
 from wframe.paper.claims import load_claims
-from wframe.provenance import code_hash
+from wframe.provenance import code_hash, versions
 
 # jobs run in the environment that Snakemake runs in, also when it wasn't activated
 os.environ.update(
@@ -92,13 +92,11 @@ def raw_inputs(wildcards):
 
 
 def raw_fingerprint(wildcards):
-    """The content of raw files that no fetch vouches for."""
+    """The content of raw files that no fetch vouches for; of embedded pictures, the packages that carry them."""
     entry = EDITION.datasets[wildcards.dataset]
-    return (
-        ""
-        if entry.source == "embedded" or entry.inputs
-        else fingerprint(EDITION.data_path(entry.path))
-    )
+    if entry.source == "embedded":
+        return str(versions("scikit-image", "scikit-learn"))
+    return "" if entry.inputs else fingerprint(EDITION.data_path(entry.path))
 
 
 def prepare_options(wildcards):

@@ -1,8 +1,9 @@
 """From runs to tables, figures and the page.
 
 INPUTS:  results/runs/**, results/data/**, results/baselines/**, results/tables/scores.csv
-OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex, results/figures/{study}/,
-         results/claims.json, results/report/index.html, results/manifest.json
+OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex,
+         results/tables/{study}-curves.csv and results/metrics/{study}.json (what `dvc plots` and `metrics` compare),
+         results/figures/{study}/, results/claims.json, results/report/index.html, results/manifest.json
 """
 
 
@@ -14,6 +15,8 @@ rule summarise:
         curves="results/studies/{study}.parquet",
         table="results/tables/{study}.csv",
         latex="results/tables/{study}.tex",
+        metrics="results/metrics/{study}.json",
+        means="results/tables/{study}-curves.csv",
     log:
         "results/logs/summarise/{study}.log",
     localrule: True
@@ -22,7 +25,8 @@ rule summarise:
     params:
         code=code_hash("wframe.paper.summarise"),
     shell:
-        "python -m wframe summarise {input:q} --out {output.curves} --table {output.table} 2> {log}"
+        "python -m wframe summarise {input:q} --out {output.curves} --table {output.table}"
+        " --metrics {output.metrics} --means {output.means} 2> {log}"
 
 
 rule figures:
@@ -76,6 +80,7 @@ rule claims:
         claims=f"{workflow.basedir}/config/claims.yaml",
     output:
         claims="results/claims.json",
+        metrics="results/metrics/claims.json",
         table="results/tables/claims.csv",
         latex="results/tables/claims.tex",
     log:

@@ -207,7 +207,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Judge all claims: results/claims.json, and results/tables/claims.csv and .tex."""
+    """Judge all claims: results/claims.json, its figures for `dvc metrics`, results/tables/claims.csv and .tex."""
     if args.summary:
         print(json.loads((args.results / "claims.json").read_text())["line"])
         return
@@ -219,17 +219,13 @@ def main(args: argparse.Namespace) -> None:
     results = Results(args.results, edition, {claim.id: claim.paper for claim in claims})
     records = [judge(claim, results) for claim in claims]
     counts = Counter(record["verdict"] for record in records)
-    write_json(
-        args.results / "claims.json",
-        {
-            "edition": edition.edition,
-            "compared": edition.compared,
-            "line": summarise(records),
-            "summary": {name: counts[name] for name in VERDICTS},
-            "values": {record["id"]: record["ours"]["value"] for record in records if record["ours"]},
-            "claims": records,
-        },
-    )
+    about = {"edition": edition.edition, "compared": edition.compared, "line": summarise(records)}
+    figures = {
+        "summary": {name: counts[name] for name in VERDICTS},
+        "values": {record["id"]: record["ours"]["value"] for record in records if record["ours"]},
+    }
+    write_json(args.results / "claims.json", about | figures | {"claims": records})
+    write_json(args.results / "metrics" / "claims.json", figures)
     table = to_table(records)
     with written(args.results / "tables" / "claims.csv") as part:
         table.to_csv(part, index=False, float_format="%.6g")

@@ -1,13 +1,14 @@
 """`wframe summarise`: the runs of a study as one tidy table of curves, and as the table that people read."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from wframe.errors import UserError
-from wframe.files import written
+from wframe.files import write_json, written
 from wframe.paper.stats import mean_interval, paired_difference
 
 IDENTITY = ["study", "dataset", "class", "setting", "method", "repeat"]
@@ -24,10 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", type=Path, required=True, help="all curves in one table (.parquet)")
     add("--table", type=Path, required=True, help="the table of final values (.csv; .tex is written beside it)")
+    add("--metrics", type=Path, help="the same numbers as nested JSON, which `dvc metrics` compares")
+    add("--means", type=Path, help="the curves' means over groups (.csv), which `dvc plots` compares")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Join the curves; write the table as CSV and LaTeX."""
+    """Join the curves; write the table as CSV, LaTeX and metrics."""
     curves = join(args.curves)
     with written(args.out) as part:
         curves.to_parquet(part, index=False)
@@ -36,6 +39,11 @@ def main(args: argparse.Namespace) -> None:
         table.to_csv(part, index=False, float_format="%.6g")
     with written(args.table.with_suffix(".tex")) as part:
         part.write_text(to_latex(table))
+    if args.metrics:
+        write_json(args.metrics, to_metrics(table))
+    if args.means:
+        with written(args.means) as part:
+            mean_curves(curves).to_csv(part, index=False, float_format="%.6g")
 
 
 def join(files: list[Path]) -> pd.DataFrame:
@@ -98,6 +106,25 @@ def outcome(curves: pd.DataFrame) -> str:
     ratio = R.iloc[-1] / R.bfill().iloc[0]
     named = pd.cut(ratio, [0, 0.5, 2, float("inf")], labels=["learns", "stalls", "collapses"]).astype(object)
     return str(named.fillna("diverges").mode().iloc[0])
+
+
+def to_metrics(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the table as dataset → class → setting → column → value, numbers to the CSV's digits; none for NaN."""
+    metrics: dict[str, Any] = {}
+    for row in table.to_dict("records"):
+        place = metrics.setdefault(row["dataset"], {}).setdefault(row["class"], {}).setdefault(row["setting"], {})
+        place |= {
+            str(name): value if isinstance(value, str) else float(f"{value:.6g}")
+            for name, value in row.items()
+            if name not in ("dataset", "class", "setting") and (isinstance(value, str) or math.isfinite(value))
+        }
+    return metrics
+
+
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return R and the energy of every iteration, averaged over the groups and repeats that haven't diverged."""
+    keys = ["dataset", "class", "setting", "method", "iteration"]
+    return curves.groupby(keys, sort=False)[["R", "energy"]].mean().reset_index()
 
 
 def to_latex(table: pd.DataFrame) -> str:

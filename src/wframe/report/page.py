@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import subprocess
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,8 @@ from safetensors import safe_open
 
 from wframe import config, plan
 from wframe.engine import cost
-from wframe.files import read_json, sha256_file, sha256_json, write_json, written
-from wframe.provenance import versions
-
-LEFT_OUT = ("logs", "checkpoints", "report", "manifest.json")
-PACKAGES = ("snakemake", "torch", "torchvision", "pandas", "matplotlib", "dvc", "torch-fidelity", "numpy", "pillow")
+from wframe.files import read_json, sha256_file, write_json, written
+from wframe.record.manifest import build_manifest, page_entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,56 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write results/manifest.json and results/report/index.html."""
+    """Write results/report/index.html and results/manifest.json."""
     edition = config.load(args.results / "config.yaml")
     manifest = build_manifest(args.results, edition)
-    write_json(args.results / "manifest.json", manifest)
-    with written(args.results / "report" / "index.html") as part:
+    page = args.results / "report" / "index.html"
+    with written(page) as part:
         part.write_text(render(args.results, edition, manifest))
-
-
-def build_manifest(results: Path, edition: config.Edition) -> dict[str, Any]:
-    """Return what made the results: every output's hash, every run's record, versions, commit."""
-    files = sorted(path for path in results.rglob("*") if path.is_file() and _listed(path.relative_to(results)))
-    records = {
-        f"{run.folder}/{Path(file).stem}": read_json(results.parent / file)
-        for run in plan.runs(edition)
-        for file in run.files("json")
-    }
-    return {
-        "edition": edition.edition,
-        "config": sha256_json(edition.model_dump(mode="json", by_alias=True)),
-        "git": git_state(),
-        "versions": versions(*PACKAGES),
-        "environment": environment_hash(),
-        "outputs": {
-            str(path.relative_to(results)): {"sha256": sha256_file(path), "bytes": path.stat().st_size}
-            for path in files
-        },
-        "runs": records,
-    }
-
-
-def _listed(path: Path) -> bool:
-    return path.parts[0] not in LEFT_OUT and not any(part.startswith(".") for part in path.parts)
-
-
-def git_state() -> dict[str, Any]:
-    """Return the commit, and whether the tree differed from it; None outside a repository."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changes = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changes.strip())}
-
-
-def environment_hash() -> str | None:
-    """Return the hash of the lock that the environment was made from, where there is one."""
-    lock = Path("uv.lock")
-    return sha256_file(lock) if lock.exists() else None
+    manifest["outputs"]["report/index.html"] = page_entry(page, manifest["outputs"])
+    write_json(args.results / "manifest.json", manifest)
 
 
 def render(results: Path, edition: config.Edition, manifest: dict[str, Any]) -> str:

@@ -1,0 +1,137 @@
+"""`wframe check`: is any result stale, drifted or orphaned, and any object of DVC's cache corrupt?"""
+
+import argparse
+import csv
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from wframe.errors import UserError
+from wframe.files import read_json, sha256_file
+
+RESULTS = Path("results")  # where the workflow's rules write
+NOT_RESULTS = ("logs", "checkpoints")  # what jobs say, and what unfinished ones have done so far
+ADVICE = {
+    "stale": "snakemake makes them again",
+    "drifted": "delete them; then dvc checkout brings back the recorded bytes, or snakemake makes them again",
+    "orphaned": "delete them, or they are versioned as well",
+    "corrupt": "delete them and the drifted files; then dvc pull gets both again",
+}
+
+Findings = dict[str, dict[str, str]]  # kind → file → why
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe check`."""
+    add = parser.add_argument
+    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: what params.yaml names")
+    add("--cache", action="store_true", help="read DVC's whole cache as well: DVC itself trusts it")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print what isn't as it should be; return 1 if anything is."""
+    findings = check(args.edition or edition_file())
+    if args.cache:
+        findings["corrupt"] = corrupt()
+    print("\n".join(lines(findings)))
+    return int(any(findings.values()))
+
+
+def lines(findings: Findings) -> Iterator[str]:
+    """Yield the lines for people."""
+    for kind, files in findings.items():
+        yield f"{kind}: {len(files)}  ({ADVICE[kind]})" if files else f"{kind}: none"
+        yield from (f"  {file}: {why}" for file, why in sorted(files.items()))
+
+
+def edition_file(params: Path = Path("params.yaml")) -> Path:
+    """Return the file of the edition that DVC's stages make.
+
+    Raises:
+        UserError: params.yaml isn't here, or names no edition.
+    """
+    try:
+        return Path("config") / f"{yaml.safe_load(params.read_text())['edition']}.yaml"
+    except (FileNotFoundError, KeyError, TypeError):
+        raise UserError(f"{params}: names no edition here; say --edition FILE") from None
+
+
+def check(edition: Path) -> Findings:
+    """Compare the results with the workflow's plan and with the manifest.
+
+    Raises:
+        UserError: Snakemake refuses the edition, or is at work in this folder.
+    """
+    plan = planned(edition)
+    return {"stale": stale(plan), "drifted": drifted(), "orphaned": orphaned(plan)}
+
+
+def planned(edition: Path) -> list[dict[str, str]]:
+    """Return Snakemake's summary: a row for each output of the edition, with its `status` and `plan`."""
+    argv = [sys.executable, "-m", "snakemake", "--configfile", str(edition), "--summary"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"snakemake --summary failed:\n{done.stderr.strip() or done.stdout.strip()}")
+    return list(csv.DictReader(done.stdout.splitlines(), delimiter="\t"))
+
+
+def stale(plan: list[dict[str, str]]) -> dict[str, str]:
+    """Return the outputs that Snakemake would make again, with its reason."""
+    return {
+        row["output_file"]: "made from what is made again" if row["status"] == "ok" else row["status"]
+        for row in plan
+        if row["plan"] != "no update"
+    }
+
+
+def drifted() -> dict[str, str]:
+    """Return the outputs whose bytes aren't those of the manifest."""
+    manifest = RESULTS / "manifest.json"
+    found = {}
+    for name, entry in (read_json(manifest)["outputs"] if manifest.exists() else {}).items():
+        if not (RESULTS / name).exists():
+            found[str(RESULTS / name)] = "missing"
+        elif sha256_file(RESULTS / name) != entry["sha256"]:
+            found[str(RESULTS / name)] = "its bytes aren't those of the manifest"
+    return found
+
+
+def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
+    """Return the files that no rule of the edition makes.
+
+    A step may write files that it doesn't declare, but lists in an `index.json` that it does (figures do).
+    """
+    ours = {Path(row["output_file"]) for row in plan}
+    for index in [path for path in ours if path.name == "index.json" and path.exists()]:
+        listed = {entry["name"] for entry in read_json(index)}
+        ours |= {path for path in index.parent.iterdir() if path.stem in listed}
+    found = {}
+    for path in RESULTS.rglob("*"):
+        name = path.relative_to(RESULTS)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and name.parts[0] not in NOT_RESULTS and path not in ours:
+            found[str(path)] = "no rule makes it"
+    return found
+
+
+def corrupt() -> dict[str, str]:
+    """Return the objects of DVC's cache whose content isn't what their name says.
+
+    Raises:
+        UserError: this is no DVC repository.
+    """
+    said = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True)
+    if said.returncode:
+        raise UserError(f"dvc cache dir failed:\n{said.stderr.strip()}")
+    found = {}
+    for path in (Path(said.stdout.strip()) / "files" / "md5").glob("??/*"):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+        if path.parent.name + path.name.removesuffix(".dir") != digest:
+            found[str(path)] = "its content isn't what its name says"
+    return found

@@ -1,0 +1,120 @@
+"""results/manifest.json: every output's hash, the step and the inputs that made it, every run's record."""
+
+import base64
+import importlib.metadata
+import json
+import platform
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from wframe import config, plan
+from wframe.files import read_json, sha256_file, sha256_json
+from wframe.provenance import SOURCE, versions
+
+LEFT_OUT = ("logs", "checkpoints", "report", "manifest.json")
+PACKAGES = ("snakemake", "torch", "torchvision", "pandas", "matplotlib", "dvc", "torch-fidelity", "numpy", "pillow")
+
+
+def build_manifest(results: Path, edition: config.Edition) -> dict[str, Any]:
+    """Return what made the results: every output's hash and origin, every run's record, versions, commit."""
+    files = sorted(path for path in results.rglob("*") if path.is_file() and _listed(path.relative_to(results)))
+    records = {
+        f"{run.folder}/{Path(file).stem}": read_json(results.parent / file)
+        for run in plan.runs(edition)
+        for file in run.files("json")
+    }
+    steps = recorded_steps(results)
+    return {
+        "edition": edition.edition,
+        "config": sha256_json(edition.model_dump(mode="json", by_alias=True)),
+        "git": git_state(),
+        "versions": versions(*PACKAGES),
+        "environment": environment(),
+        "outputs": {str(path.relative_to(results)): entry(path, results, steps) for path in files},
+        "runs": records,
+    }
+
+
+def _listed(path: Path) -> bool:
+    return path.parts[0] not in LEFT_OUT and not any(part.startswith(".") for part in path.parts)
+
+
+def entry(path: Path, results: Path, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what the manifest says of one output: hash, size, and the step (`rule`) with its `inputs`.
+
+    A step may write more files than it declares, beside an `index.json` that it does: they share its origin.
+    An output that no step is recorded for has neither `rule` nor `inputs`.
+    """
+    name = path.relative_to(results)
+    step = steps.get(str(name)) or steps.get(str(name.with_name("index.json"))) or {}
+    return {"sha256": sha256_file(path), "bytes": path.stat().st_size} | step
+
+
+def page_entry(path: Path, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the entry of the page, which is made from every output that no other output is made from."""
+    used = {name for output in outputs.values() for name in output.get("inputs", [])}
+    return {
+        "sha256": sha256_file(path),
+        "bytes": path.stat().st_size,
+        "rule": "report",
+        "inputs": sorted(set(outputs) - used),
+    }
+
+
+def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
+    """Return what Snakemake recorded beside `results`: output → {"rule", "inputs"}, inputs relative to `results`.
+
+    Raw inputs, outside `results`, are named by the manifests of the prepared pictures instead.
+    """
+    folder = results.parent / ".snakemake" / "metadata"
+    steps = {}
+    for file in folder.rglob("*") if folder.is_dir() else []:
+        if file.is_file():
+            # the output's path in base64; a long one is cut into folders whose names begin with @
+            coded = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
+            output = Path(base64.urlsafe_b64decode(coded).decode())
+            if output.is_relative_to(results.name):
+                record = json.loads(file.read_text())
+                inputs = [Path(name) for name in record["input"]]
+                steps[str(output.relative_to(results.name))] = {
+                    "rule": record["rule"],
+                    "inputs": [
+                        str(name.relative_to(results.name)) for name in inputs if name.is_relative_to(results.name)
+                    ],
+                }
+    return steps
+
+
+def git_state() -> dict[str, Any]:
+    """Return the commit, and whether the tree differed from it; None outside a repository."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changes = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(changes.strip())}
+
+
+def environment(lock: Path = SOURCE.parents[1] / "uv.lock") -> dict[str, Any]:
+    """Return Python's version, the hash of the checkout's lock, and each package that isn't installed as it says.
+
+    `differs` is name → installed version; packages of the lock that this machine has no use for don't count.
+    """
+    about: dict[str, Any] = {"python": platform.python_version(), "lock": None, "differs": None}
+    if lock.exists():
+        locked: dict[str, set[str]] = {}
+        for package in tomllib.loads(lock.read_text())["package"]:
+            locked.setdefault(package["name"], set()).add(package["version"])
+        installed = {
+            part.metadata["Name"].lower().replace("_", "-"): part.version
+            for part in importlib.metadata.distributions()
+        }
+        differs = {
+            name: installed[name] for name in sorted(locked) if installed.get(name) not in {None, *locked[name]}
+        }
+        about |= {"lock": sha256_file(lock), "differs": differs}
+    return about

@@ -1,0 +1,130 @@
+"""`wframe publish`: code and results in one archive, described by RO-Crate metadata, that others can verify."""
+
+import argparse
+import io
+import mimetypes
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rocrate.model import SoftwareApplication
+from rocrate.model.entity import Entity
+from rocrate.rocrate import ROCrate
+
+from wframe import __version__, config
+from wframe.errors import UserError
+from wframe.files import read_json, sha256_file, written
+from wframe.record.check import RESULTS, check, edition_file
+from wframe.record.manifest import git_state
+
+RECORDS = Path(".snakemake/metadata")  # with it, `snakemake -n` finds nothing to do in the unpacked archive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe publish`."""
+    add = parser.add_argument
+    add("out", type=Path, help="the archive to write (.zip)")
+    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: what params.yaml names")
+    add(
+        "--with-pictures",
+        action="store_true",
+        help="put in the prepared pictures as well, where the dataset's terms allow it",
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Check that the results are what the committed tree makes, then write the archive.
+
+    Raises:
+        UserError: the tree has changes that aren't committed, or a result is stale, drifted or orphaned.
+    """
+    edition = args.edition or edition_file()
+    state = git_state()
+    if state["dirty"] is not False:
+        raise UserError("a release is made from a commit: none is here, or changes aren't committed (see git status)")
+    findings = check(edition)
+    if any(findings.values()):
+        counts = ", ".join(f"{len(files)} {kind}" for kind, files in findings.items() if files)
+        raise UserError(f"the results aren't what this commit makes ({counts}): see `wframe check`")
+    manifest = read_json(RESULTS / "manifest.json")
+    withheld = set() if args.with_pictures else pictures_to_withhold(config.load(edition))
+    files = [*tracked_files(), *sorted(path for path in RECORDS.rglob("*") if path.is_file())]
+    files += [RESULTS / name for name in (*manifest["outputs"], "manifest.json") if name not in withheld]
+    crate = describe(files, manifest, state["commit"])
+    with written(args.out) as part:
+        crate.write_zip(part)
+    left_out = f", without {len(withheld)} arrays of pictures (see --with-pictures)" if withheld else ""
+    print(
+        f"{args.out}: {len(files)} files of commit {state['commit'][:12]}{left_out}, sha256 {sha256_file(args.out)}"
+    )
+
+
+def tracked_files() -> list[Path]:
+    """Return the files of the commit."""
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
+    return [Path(name) for name in listed.split("\0") if name]
+
+
+def pictures_to_withhold(edition: config.Edition) -> set[str]:
+    """Return the prepared arrays of datasets that others own: they hold the pictures themselves."""
+    return {
+        f"data/{name}/{class_}.npy"
+        for name, dataset in edition.datasets.items()
+        if dataset.source != "embedded"
+        for class_ in dataset.classes
+    }
+
+
+def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrate:
+    """Return the crate: the files with their hashes, and each step as an action from inputs to outputs."""
+    crate = ROCrate()
+    citation = yaml.safe_load(Path("CITATION.cff").read_text())
+    crate.name = f"{citation['title']}: {manifest['edition']} edition"
+    crate.description = f"Code, results and their records at commit {commit}."
+    crate.license = citation["license"]
+    crate.root_dataset["version"] = f"{__version__}+{commit[:12]}"
+    crate.root_dataset["author"] = [author["name"] for author in citation["authors"]]
+    workflow = crate.add_workflow("Snakefile", main=True, lang="snakemake", properties={"version": commit})
+    hashes = {str(path): sha256_file(path) for path in files}
+    entities: dict[str, Entity] = {
+        name: workflow if name == "Snakefile" else crate.add_file(name, name) for name in hashes
+    }
+    for name, entity in entities.items():
+        entity["sha256"] = hashes[name]
+        entity["contentSize"] = str(Path(name).stat().st_size)
+        entity["encodingFormat"] = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+    crate.add_file(io.StringIO(sums), "SHA256SUMS", properties={"name": "for `sha256sum -c SHA256SUMS`"})
+    add_actions(crate, entities, manifest)
+    return crate
+
+
+def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str, Any]) -> None:
+    """Say which step made which outputs from which inputs; a step is a rule with its inputs."""
+    software = {
+        name: crate.add(SoftwareApplication(crate, f"#{name}", {"name": name, "version": version}))
+        for name, version in {"wframe": __version__, **manifest["versions"]}.items()
+    }
+    crate.root_dataset["softwareRequirements"] = list(software.values())
+    steps: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, entry in manifest["outputs"].items():
+        if "rule" in entry:
+            steps.setdefault((entry["rule"], tuple(entry["inputs"])), []).append(name)
+    runs = manifest["runs"]
+    for number, ((rule, inputs), outputs) in enumerate(steps.items()):
+        by_run: dict[str, list[str]] = {}  # runs on the same pictures and bank are steps of their own
+        for name in outputs:
+            run = str(Path(name).relative_to("runs").with_suffix("")) if rule == "train" else ""
+            by_run.setdefault(run, []).append(name)
+        for part, (run, names) in enumerate(by_run.items()):
+            properties = {"name": f"{rule} {run}".strip()}
+            if run in runs:
+                properties["description"] = " ".join(["python -m wframe", *runs[run]["command"][1:]])
+            crate.add_action(
+                software["wframe"],
+                f"#{rule}-{number}-{part}",
+                object=[entities[key] for name in inputs if (key := str(RESULTS / name)) in entities],
+                result=[entities[key] for name in names if (key := str(RESULTS / name)) in entities],
+                properties=properties,
+            )

@@ -1,0 +1,486 @@
+"""Versioning: round trips through real remotes, what reruns after a pull, experiments, releases, remotes that fail.
+
+All on the project's own dvc.yaml, in clones of this tree whose demo edition is a tiny one.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+from PIL import Image
+from rocrate.rocrate import ROCrate
+
+from wframe.files import sha256_file
+from wframe.record.trace import nodes
+
+pytestmark = pytest.mark.xdist_group("dvc")
+
+EDITION = {
+    "edition": "tiny",
+    "device": "cpu",
+    "learning": {"T": 3, "L": 2, "beta": 60.0},
+    "datasets": {
+        "mine": {"source": "folder", "path": "mine", "size": 16},
+        "faces": {"source": "embedded", "path": "faces", "size": 16, "images": 9},
+    },
+    "studies": {"whole": {"datasets": ["mine", "faces"]}},
+}
+OLD = (10**18, 10**18)  # a time stamp years older than every output
+
+
+# --- helpers -------------------------------------------------------------------------------------------------
+
+
+def call(folder: Path, *argv: str, check: bool = True, **environment: str) -> str:
+    """Run a command as in the environment of `folder`'s checkout; return what it printed (both streams)."""
+    env = {name: value for name, value in os.environ.items() if name != "WFRAME_DATA"}
+    env |= {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+        "PYTHONPATH": str(folder / "src"),
+        **{f"GIT_{role}_{key}": "tests@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")},
+        **environment,
+    }
+    done = subprocess.run(argv, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert not check or done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}"
+    return done.stdout
+
+
+def commit(folder: Path, message: str) -> str:
+    """Commit everything; return the commit."""
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", message)
+    return call(folder, "git", "rev-parse", "HEAD").strip()
+
+
+def clone(origin: Path, folder: Path) -> Path:
+    """A fresh clone: what git has, and nothing else."""
+    call(origin, "git", "clone", "--quiet", str(origin), str(folder))
+    return folder
+
+
+def jobs_to_run(folder: Path) -> dict[str, int]:
+    """The jobs that Snakemake would run: rule → number."""
+    said = call(folder, "snakemake", "--dry-run")
+    names = re.findall(r"^(?:local)?rule (\w+):$", said, re.MULTILINE)
+    assert names or "Nothing to be done" in said, said
+    return {name: names.count(name) for name in names if name != "all"}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The hash of every result."""
+    files = [path for path in (folder / "results").rglob("*") if path.is_file() and "logs" not in path.parts]
+    return {str(path.relative_to(folder)): sha256_file(path) for path in files if path.name != ".gitignore"}
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "results/tables/whole.csv").open()))
+
+
+def picture(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+
+
+# --- fixtures ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository as this tree is now, but tiny: raw pictures and results versioned, everything committed."""
+    folder = tmp_path_factory.mktemp("dvc") / "origin"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / "config/demo.yaml").write_text(yaml.safe_dump(EDITION))
+    (folder / "data/mine").mkdir()
+    for index in range(9):
+        picture(index).save(folder / f"data/mine/{index}.png")
+    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    call(folder, "dvc", "add", "--quiet", "data/mine")
+    commit(folder, "raw pictures")
+    call(folder, "snakemake")
+    call(folder, "mkdir", "results/baselines", "results/scores")  # this edition has none
+    call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # as after a run on a cluster
+    assert {"dvc.lock"} == set(call(folder, "git", "ls-files", "--others", "--exclude-standard").split())
+    commit(folder, "results")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """The address of a running S3-compatible server with an empty bucket `wframe`."""
+    argv = [sys.executable, "-c", "from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])"]
+    server = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    try:
+        found = None
+        while found is None:
+            line = server.stderr.readline()
+            assert line, "moto's server ended"
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        Thread(target=server.stderr.read, daemon=True).start()  # else its log fills the pipe
+        connection = HTTPConnection(found.group().removeprefix("http://"))
+        connection.request("PUT", "/wframe")
+        assert connection.getresponse().status == 200
+        yield found.group()
+    finally:
+        server.kill()
+        server.wait()
+
+
+def use_s3(folder: Path, address: str, place: str = "store") -> None:
+    """Make an S3 remote the default, as docs/versioning.md says; nothing of it is in git."""
+    call(folder, "dvc", "remote", "add", "--local", "--force", "--default", "s3", f"s3://wframe/{place}")
+    for key, value in {"endpointurl": address, "access_key_id": "testing", "secret_access_key": "testing"}.items():
+        call(folder, "dvc", "remote", "modify", "--local", "s3", key, value)
+
+
+# --- round trips ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_fresh_clone_has_everything_after_a_pull(kind: str, origin: Path, request: pytest.FixtureRequest):
+    """The project's default remote, a folder beside the checkout, and a real S3 server."""
+    here = clone(origin, origin.parent / kind)
+    for folder in (origin, here):
+        if kind == "s3":
+            use_s3(folder, request.getfixturevalue("moto"))
+    call(origin, "dvc", "push")
+    assert "not in cache" in call(here, "dvc", "status")
+    call(here, "dvc", "pull")
+    assert contents(here) == contents(origin) and len(contents(here)) > 30
+    assert sha256_file(here / "data/mine/3.png") == sha256_file(origin / "data/mine/3.png")
+    assert jobs_to_run(here) == {}
+    assert "up to date" in call(here, "dvc", "status")
+    assert "in sync" in call(here, "dvc", "status", "--cloud")
+    assert "testing" not in call(here, "git", "grep", "testing", "--", ".dvc", check=False)
+    assert call(here, "git", "status", "--short") == ""
+
+
+# --- the trap: what changes before clone and pull ---------------------------------------------------------------
+
+
+def age(folder: Path) -> None:
+    """Make everything but the results older than the results, as what changed before a pull is."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not {"results", ".snakemake", ".git", ".dvc"} & set(path.relative_to(folder).parts):
+            os.utime(path, ns=OLD)
+
+
+def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin: Path):
+    """A style, then a constant as well, then a picture as well: each time a fresh clone pulls the old results."""
+    call(origin, "dvc", "push", "--remote", "local")
+    author = clone(origin, origin.parent / "author")
+    call(author, "dvc", "pull", "--remote", "local", "data/mine")
+    for step, jobs in {
+        "style": {"report": 1},
+        "constant": {"config": 1, "train": 2, "summarise": 1, "figures": 1, "report": 1},
+        "picture": {"config": 1, "prepare": 1, "train": 3, "summarise": 1, "figures": 1, "report": 1},
+    }.items():
+        if step == "style":
+            with (author / "src/wframe/report/page.css").open("a") as style:
+                style.write("\n")
+        elif step == "constant":
+            edition = author / "config/demo.yaml"
+            edition.write_text(edition.read_text().replace("beta: 60.0", "beta: 30.0"))
+        else:
+            (author / "data/mine/3.png").unlink()
+            picture(99).save(author / "data/mine/3.png")
+            call(author, "dvc", "add", "--quiet", "data/mine")
+            call(author, "dvc", "push", "--quiet", "--remote", "local", "data/mine")
+        commit(author, step)
+        reader = clone(author, origin.parent / step)
+        call(reader, "dvc", "pull", "--remote", "local")
+        age(reader)
+        assert jobs_to_run(reader) == jobs, step
+
+    old = contents(reader)
+    assert old == contents(origin), "what was pulled was made from the old style, constant and picture"
+    assert "changed deps" in call(reader, "dvc", "status")
+    call(reader, "dvc", "repro", "--quiet")
+    assert "up to date" in call(reader, "dvc", "status")
+    assert jobs_to_run(reader) == {}
+    new = contents(reader)
+    for name in ("data/faces/all.npy", "runs/whole/faces/all/base/frame-0/0.safetensors", "bank.safetensors"):
+        assert new[f"results/{name}"] == old[f"results/{name}"], f"{name} depends on none of the three"
+    for name in ("data/mine/all.npy", "runs/whole/mine/all/base/frame-0/0.safetensors", "report/index.html"):
+        assert new[f"results/{name}"] != old[f"results/{name}"], name
+    records = json.loads((reader / "results/manifest.json").read_text())["runs"]
+    assert records["whole/faces/all/base/wframe-0/0"]["constants"]["beta"] == 30
+    assert records["whole/mine/all/base/frame-0/0"]["inputs"]["pictures"] == new["results/data/mine/all.npy"]
+    assert np.array_equal(np.load(reader / "results/data/mine/all.npy")[3], np.asarray(picture(99)))
+
+
+# --- experiments ---------------------------------------------------------------------------------------------
+
+
+def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
+    """FRAME is β = 0: only wFRAME's columns differ, and those that set the two side by side."""
+    call(origin, "dvc", "push", "--remote", "local")
+    here = clone(origin, origin.parent / "experiment")
+    call(here, "dvc", "pull", "--remote", "local")
+    before = table(here)
+    call(here, "dvc", "exp", "run", "--quiet", "--name", "weaker", "--set-param", "config/demo.yaml:learning.beta=30")
+    for row, was in zip(table(here), before, strict=True):
+        different = {name for name in row if row[name] != was[name]}
+        assert {"R_wframe", "difference"} <= different, row["dataset"]
+        assert all("wframe" in name or name.startswith("difference") for name in different), different
+    said = json.loads(call(here, "dvc", "exp", "diff", "--json", "HEAD", "weaker"))
+    assert said["params"]["config/demo.yaml"]["learning.beta"] == {"old": 60.0, "new": 30, "diff": -30.0}
+    metrics = said["metrics"]["results/metrics/whole.json"]
+    assert "mine.all.base.R_wframe" in metrics and "mine.all.base.R_frame" not in metrics
+    assert "up to date" in call(here, "dvc", "status")
+
+
+# --- questions and releases --------------------------------------------------------------------------------------
+
+
+def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
+    call(origin, "dvc", "push", "--remote", "local")
+    here = clone(origin, origin.parent / "check")
+    call(here, "dvc", "fetch", "--remote", "local")
+    kept = object_of(origin / "results/tables/whole.tex", here / ".dvc/cache")
+    rot(kept)
+    call(here, "dvc", "checkout")
+    assert "up to date" in call(here, "dvc", "status"), "DVC trusts its cache: it takes the check to see it"
+    said = call(here, "wframe", "check", "--cache", check=False)
+    assert "stale: none" in said and "orphaned: none" in said
+    assert "drifted: 1" in said and "whole.tex: its bytes aren't those of the manifest" in said
+    assert "corrupt: 1" in said and str(kept) in said
+    kept.unlink()
+    (here / "results/tables/whole.tex").unlink()
+    call(here, "dvc", "pull", "--remote", "local")
+    said = call(here, "wframe", "check", "--cache")
+    assert said == "stale: none\ndrifted: none\norphaned: none\ncorrupt: none\n"
+
+    (here / "results/runs/whole/left.parquet").write_text("from another time")
+    with (here / "src/wframe/paper/figures.py").open("a") as code:
+        code.write("# changed\n")
+    assert "changes aren't committed" in call(here, "wframe", "publish", "release.zip", check=False)
+    commit(here, "figures")
+    assert "this commit makes (3 stale, 1 orphaned)" in call(here, "wframe", "publish", "release.zip", check=False)
+    said = call(here, "wframe", "check", check=False)
+    assert "figures/whole/index.json: params changed" in said and "left.parquet: no rule makes it" in said
+    assert not (here / "release.zip").exists()
+
+
+def test_from_the_page_back_to_the_pictures(origin: Path):
+    tree = json.loads(call(origin, "wframe", "trace", "results/report/index.html", "--json"))
+    found = {node["file"]: node for node in nodes(tree) if not node.get("again")}
+    manifest = json.loads((origin / "results/manifest.json").read_text())
+    assert set(found) == set(manifest["outputs"]), "the page is made of everything"
+    pictures = found["data/mine/all.npy"]["pictures"]
+    assert [row["sha256"] for row in pictures] == [
+        sha256_file(origin / "data/mine" / row["source"]) for row in pictures
+    ] and len(pictures) == 9
+    said = call(origin, "wframe", "trace", "results/figures/whole/energy.pdf")
+    assert "runs/whole/mine/all/base/wframe-0/0.safetensors" in said and "beta = 60.0" in said
+    assert "Did you mean results/tables/whole.csv?" in call(origin, "wframe", "trace", "whole.csv", check=False)
+
+
+def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
+    release = tmp_path / "release.zip"
+    said = call(origin, "wframe", "publish", str(release))
+    assert "without 1 arrays of pictures" in said, "the folder's pictures are somebody's; the embedded ones are free"
+    assert sha256_file(release) in said
+    assert "are as published" in call(tmp_path, "wframe", "verify", str(release))
+    unpacked = tmp_path / "unpacked"
+    with zipfile.ZipFile(release) as archive:
+        archive.extractall(unpacked)
+    call(unpacked, "sha256sum", "--check", "--quiet", "SHA256SUMS")
+    assert (unpacked / "results/data/faces/all.npy").exists()
+    assert not (unpacked / "results/data/mine/all.npy").exists()
+    crate = ROCrate(unpacked)
+    assert crate.mainEntity.id == "Snakefile" and "MIT" in crate.license
+    train = next(action for action in crate.get_by_type("CreateAction") if "mine/all/base/wframe" in action["name"])
+    assert {part.id for part in train["result"]} == {
+        f"results/runs/whole/mine/all/base/wframe-0/0.{ending}" for ending in ("json", "parquet", "safetensors")
+    }
+    assert "results/bank.safetensors" in {part.id for part in train["object"]}
+
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(release) as old, zipfile.ZipFile(changed, "w") as new:
+        for info in old.infolist():
+            content = old.read(info)
+            if info.filename == "results/tables/whole.csv":
+                content = content.replace(b"faces", b"faked")
+            if info.filename != "results/tables/whole.tex":
+                new.writestr(info, content)
+        new.writestr("results/extra.csv", "1")
+    said = call(tmp_path, "wframe", "verify", str(changed), check=False)
+    assert "results/tables/whole.csv: its bytes changed" in said
+    assert "results/tables/whole.tex: missing" in said and "results/extra.csv: not part of the release" in said
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(release.read_bytes()[:-100])
+    assert "not a whole zip file" in call(tmp_path, "wframe", "verify", str(cut), check=False)
+
+
+# --- remotes that fail -------------------------------------------------------------------------------------------
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes requests on to the S3 server, or fails as `fault` says: None, "cut", 403 or 500."""
+
+    protocol_version = "HTTP/1.1"
+    upstream = ""
+    fault: str | int | None = None
+    uploads_left = 0  # until a cut
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.fault == "cut" and self.command == "PUT":
+            Proxy.uploads_left -= 1
+            if self.uploads_left < 0:
+                self.connection.close()
+                self.close_connection = True
+                return
+        if isinstance(self.fault, int):
+            self.answer(self.fault, {}, f"<Error><Code>{self.fault}</Code></Error>".encode())
+            return
+        connection = HTTPConnection(self.upstream)
+        connection.request(self.command, self.path, body, dict(self.headers))
+        response = connection.getresponse()
+        self.answer(response.status, dict(response.getheaders()), response.read())
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def faulty(moto: str) -> Iterator[str]:
+    """The address of a proxy before the S3 server; what it does is set on `Proxy`."""
+    Proxy.upstream, Proxy.fault = moto.removeprefix("http://"), None
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A repository with this project's DVC settings and six files of a megabyte."""
+    folder = tmp_path / "small"
+    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
+    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    (folder / "runs").mkdir()
+    for index in range(6):
+        (folder / f"runs/{index}.npy").write_bytes(np.random.default_rng(index).bytes(1 << 20))
+    call(folder, "dvc", "add", "--quiet", "runs")
+    commit(folder, "runs")
+    return folder
+
+
+def runs_of(folder: Path) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in (folder / "runs").iterdir()}
+
+
+ONCE = {"AWS_MAX_ATTEMPTS": "1"}  # no retries that a fault outlives anyway
+
+
+def test_a_push_that_fails_is_said_and_goes_on(small: Path, faulty: str):
+    """Refused, broken, cut off after three files: an error each time; then the same command ends the job."""
+    use_s3(small, faulty, "faulty")
+    for fault, words in ((403, "403|Forbidden|Access Denied"), (500, "500|Internal Server Error"), ("cut", "closed")):
+        Proxy.fault, Proxy.uploads_left = fault, 3
+        said = call(small, "dvc", "push", check=False, **ONCE)
+        assert "ERROR" in said and re.search(words, said, re.IGNORECASE), said
+        assert "Traceback" not in said
+    Proxy.fault = None
+    said = call(small, "dvc", "push")
+    assert "file" in said and "pushed" in said, said
+    other = clone(small, small.parent / "other")
+    use_s3(other, faulty, "faulty")
+    Proxy.fault = 403
+    assert "ERROR" in call(other, "dvc", "pull", check=False, **ONCE)
+    Proxy.fault = None
+    call(other, "dvc", "pull")
+    assert runs_of(other) == runs_of(small)
+
+
+def test_a_corrupt_object_in_the_store_is_never_taken_for_data(small: Path):
+    call(small, "dvc", "push")
+    other = clone(small, small.parent / "other")
+    store = small.parent / "wframe-store"
+    rot(object_of(small / "runs/3.npy", store))
+    said = call(other, "dvc", "pull", check=False)
+    assert "ERROR: failed to pull" in said and "runs" in said
+    assert not (other / "runs/3.npy").exists()
+    # a push trusts the store's *.dir objects to be complete: without them it looks at every file
+    for path in (object_of(small / "runs/3.npy", store), *store.rglob("*.dir")):
+        path.unlink()
+    call(small, "dvc", "push")
+    call(other, "dvc", "pull")
+    assert runs_of(other) == runs_of(small)
+
+
+def object_of(file: Path, store: Path) -> Path:
+    """Where a store or cache keeps a file's content."""
+    digest = hashlib.md5(file.read_bytes()).hexdigest()
+    return store / "files/md5" / digest[:2] / digest[2:]
+
+
+def rot(path: Path) -> None:
+    """Change bytes as a bad disk does: neither size nor time stamp nor mode tells."""
+    state = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"rotten" + path.read_bytes()[6:])
+    path.chmod(state.st_mode)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a small disk is mounted: Linux, as root")
+def test_a_full_disk_is_said_and_the_same_command_goes_on(small: Path, tmp_path: Path):
+    call(small, "dvc", "push")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", str(disk)], capture_output=True).returncode:
+        pytest.skip("mount isn't allowed here")
+    try:
+        other = clone(small, disk / "other")
+        call(other, "dvc", "remote", "modify", "--local", "local", "url", str(small.parent / "wframe-store"))
+        said = call(other, "dvc", "pull", check=False)
+        assert "ERROR" in said and "No space left on device" in said and "Traceback" not in said, "no room to fetch"
+        subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
+        said = call(other, "dvc", "pull", check=False)
+        assert "ERROR" in said and "Checkout failed" in said, "room in the cache, but not beside it"
+        assert "No space left on device" in call(other, "dvc", "pull", "--verbose", check=False)
+        subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
+        assert "fetched" not in call(other, "dvc", "pull"), "nothing that was fetched is lost"
+        assert runs_of(other) == runs_of(small)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
