@@ -17,6 +17,7 @@ from wframe import plan
 from wframe.data.fingerprint import fingerprint
 from wframe.data.registry import known
 from wframe.errors import UserError
+from wframe.files import read_json, sha256_file
 from wframe.paper.claims import load_claims
 from wframe.provenance import code_hash, versions
 
@@ -48,6 +49,9 @@ os.environ.update(
 )
 
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
+SCORES = EDITION.scores
+WEIGHTS = "results/scores/weights.json"
+SCORE_TABLES = ["results/tables/scores.csv"] if SCORES else []
 
 
 wildcard_constraints:
@@ -145,3 +149,77 @@ def more_time(wildcards, attempt):
 def more_memory(wildcards, attempt):
     """Memory for a training job: half as much again with each attempt."""
     return int(EDITION.job.memory_mb * 1.5 ** (attempt - 1))
+
+
+def baseline_pictures(wildcards):
+    """The prepared arrays that the baseline is trained on."""
+    return plan.baseline_pictures(EDITION, wildcards.baseline)
+
+
+def baseline_settings(wildcards):
+    """The settings of its training, as JSON."""
+    return plan.training_json(EDITION, wildcards.baseline)
+
+
+def baseline_names(wildcards):
+    """Dataset and class, from which the random numbers derive."""
+    baseline = EDITION.baselines[wildcards.baseline]
+    return ["--dataset", baseline.dataset, "--class", baseline.class_ or "all"]
+
+
+def baseline_code(wildcards):
+    """The trainer's code and the model's; another baseline's doesn't count."""
+    model = EDITION.baselines[wildcards.baseline].model
+    return code_hash("wframe.baselines.train", f"wframe.baselines.{model}")
+
+
+def baseline_files(ending):
+    """The files with an ending of all trainings of all baselines."""
+    return [
+        f"results/baselines/{name}/{repeat}.{ending}"
+        for name, baseline in EDITION.baselines.items()
+        for repeat in range(baseline.repeats)
+    ]
+
+
+def weights_options(wildcards):
+    """The options of `wframe weights`."""
+    options = ["--path", SCORES.weights] if SCORES.weights else []
+    return options + (["--fetch", *SCORES.inputs] if SCORES.inputs else [])
+
+
+def weights_seen(wildcards):
+    """What is known of the classifier's weights: it changes when they come, or change, after they were looked at.
+
+    A file that the rule itself fetched is no news; nor is one that has gone while its scores are here.
+    """
+    if SCORES.weights is None:
+        return plan.pocket_hash()
+    path = EDITION.data_path(SCORES.weights)
+    now = sha256_file(path) if path.is_file() else "missing"
+    known = read_json(WEIGHTS) if Path(WEIGHTS).exists() else {"status": "none yet"}
+    old = known["status"] == "ok" and now in ("missing", known["sha256"])
+    return known["seen"] if old else now
+
+
+def score_files(wildcards):
+    """The pictures that a row is made from, and the gate's record where it has to pass first."""
+    row = plan.score_row(EDITION, wildcards.row)
+    gate = [f"results/scores/{SCORES.gate}.json"] if SCORES.gate else []
+    files = (
+        row.training + row.held_out + [file for part in row.samples for file in part]
+    )
+    return sorted(set(files)) + (gate if wildcards.row != SCORES.gate else [])
+
+
+def score_options(wildcards):
+    """The options of `wframe score`."""
+    options = plan.score_row(EDITION, wildcards.row).options()
+    options += ["--extractor", SCORES.extractor, "--splits", str(SCORES.splits)]
+    options += ["--limit", str(SCORES.samples)] if SCORES.samples else []
+    options += ["--nearest", str(SCORES.nearest)] if SCORES.nearest else []
+    if wildcards.row == SCORES.gate:
+        options += ["--is-gate"]
+    elif SCORES.gate:
+        options += ["--gate", f"results/scores/{SCORES.gate}.json"]
+    return options

@@ -5,57 +5,6 @@ OUTPUTS: results/scores/weights.json (whether the classifier is here), results/s
          results/tables/scores.csv and .tex
 """
 
-from pathlib import Path
-
-from wframe.files import read_json, sha256_file
-
-SCORES = EDITION.scores
-WEIGHTS = "results/scores/weights.json"
-SCORE_TABLES = ["results/tables/scores.csv"] if SCORES else []
-
-
-def weights_options(wildcards):
-    """The options of `wframe weights`."""
-    options = ["--path", SCORES.weights] if SCORES.weights else []
-    return options + (["--fetch", *SCORES.inputs] if SCORES.inputs else [])
-
-
-def weights_seen(wildcards):
-    """What is known of the classifier's weights: it changes when they come, or change, after they were looked at.
-
-    A file that the rule itself fetched is no news; nor is one that has gone while its scores are here.
-    """
-    if SCORES.weights is None:
-        return plan.pocket_hash()
-    path = EDITION.data_path(SCORES.weights)
-    now = sha256_file(path) if path.is_file() else "missing"
-    known = read_json(WEIGHTS) if Path(WEIGHTS).exists() else {"status": "none yet"}
-    old = known["status"] == "ok" and now in ("missing", known["sha256"])
-    return known["seen"] if old else now
-
-
-def score_files(wildcards):
-    """The pictures that a row is made from, and the gate's record where it has to pass first."""
-    row = plan.score_row(EDITION, wildcards.row)
-    gate = [f"results/scores/{SCORES.gate}.json"] if SCORES.gate else []
-    files = (
-        row.training + row.held_out + [file for part in row.samples for file in part]
-    )
-    return sorted(set(files)) + (gate if wildcards.row != SCORES.gate else [])
-
-
-def score_options(wildcards):
-    """The options of `wframe score`."""
-    options = plan.score_row(EDITION, wildcards.row).options()
-    options += ["--extractor", SCORES.extractor, "--splits", str(SCORES.splits)]
-    options += ["--limit", str(SCORES.samples)] if SCORES.samples else []
-    options += ["--nearest", str(SCORES.nearest)] if SCORES.nearest else []
-    if wildcards.row == SCORES.gate:
-        options += ["--is-gate"]
-    elif SCORES.gate:
-        options += ["--gate", f"results/scores/{SCORES.gate}.json"]
-    return options
-
 
 rule weights:
     """Have the classifier here, or record why it isn't: the scores then say so, and all else is made."""
