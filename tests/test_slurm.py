@@ -218,6 +218,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running Slurm."""
     if os.geteuid() != 0:
         pytest.skip("starting a Slurm takes root")
+    if own := [place for place in ("/etc/slurm/slurm.conf", "/run/slurm/conf") if Path(place).exists()]:
+        pytest.skip(f"this machine has a Slurm already: {own[0]}")
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     if missing := [name for name in ("slurmctld", "slurmd", "munged", "squeue") if not shutil.which(name, path=path)]:
         pytest.skip(f"no {', '.join(missing)}: tests/slurm/cluster.sh install")
