@@ -52,10 +52,10 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
   const link = claim.locator('a[href^="#"]').first();
   const target = await link.getAttribute('href');
   await link.click();
-  seen.led_to = await page.evaluate(id => {
+  seen.led_to = await page.waitForFunction(id => {  // scrolling is smooth: it takes a moment
     const box = document.querySelector(id).getBoundingClientRect();
     return location.hash === id && box.top < innerHeight && box.bottom > 0;
-  }, target);
+  }, target, { timeout: 5000 }).then(() => true, () => false);
 
   // everything open, so that the checker sees it
   await page.evaluate(() => document.querySelectorAll('details').forEach(details => { details.open = true; }));

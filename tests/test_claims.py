@@ -14,7 +14,7 @@ from conftest import ROOT, TINY
 from wframe.config import Edition, check
 from wframe.errors import UserError
 from wframe.files import sha256_file
-from wframe.paper.claims import Claim, Expects, decide, judge, load_claims
+from wframe.paper.claims import Claim, Expects, Stated, decide, judge, load_claims
 from wframe.paper.judges import JUDGES, Evidence, NotHere, Results
 
 NAN = math.nan
@@ -242,10 +242,12 @@ def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
     results = write(tmp_path, falling)
     record = judge(LOWER, results)
     assert record["verdict"] == "not run" and "isn't compared with the paper" in record["why"]
-    assert record["here"]["verdict"] == "reproduced", "what would have come out is told apart"
+    assert record["here"] == "holds", "what came out is told apart"
+    value = LOWER.model_copy(update={"paper": Stated(value=1.0)})
+    assert judge(value, results)["ours"] is None, "no number of such an edition stands beside one of the paper"
     compared = Edition.model_construct(**(results.edition.__dict__ | {"compared": True}))
     record = judge(LOWER, Results(tmp_path, compared, {}))
-    assert record["verdict"] == "reproduced" and "here" not in record
+    assert record["verdict"] == "reproduced" and record["here"] is None
     assert record["ours"]["from"] == {"studies/whole.parquet": sha256_file(tmp_path / "studies/whole.parquet")}
 
 
@@ -272,7 +274,10 @@ def test_the_demos_claims(demo: Path):
     assert sum(about["summary"].values()) == len(claims) and about["line"].startswith(f"{len(claims)} claims: ")
     assert claims["collapse-frame"]["ours"]["value"] == 1, "FRAME collapses far beyond the safe range"
     assert claims["remark-2"]["ours"]["value"] >= 0.9
-    assert claims["table1-wframe-wl"]["ours"]["statistic"] == "pocket score"
+    assert claims["order-wframe-frame-wl"]["ours"]["unit"] == "repeats"
+    assert not any(record["paper"] and record["ours"] for record in claims.values())
+    assert claims["fig5-cifar10"]["ours"]["n"] == 6, "two groups of each of three digits"
+    assert claims["energy-curve"]["ours"]["n"] == 12, "and three of faces and scenes"
     for record in claims.values():
         for name, digest in (record["ours"] or {}).get("from", {}).items():
             assert sha256_file(demo / "results" / name) == digest

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from wframe.paper.figures import tile
+from wframe.paper.drawing import tile
 from wframe.paper.stats import mean_interval, paired_difference
 from wframe.report.page import compare, duration, number
 
@@ -82,11 +82,18 @@ def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
     shown = {str(image["src"]).removeprefix("../figures/") for image in outline.images}
     listed = {
         f"{name}/{figure['name']}.png"
-        for name in ("whole", "collapse")
+        for name in ("paper", "whole", "collapse")
         for figure in json.loads((tiny / f"results/figures/{name}/index.json").read_text())
+        if "missing" not in figure
     }
-    assert shown == listed and len(listed) == 2 + 2 + 2 + 1
-    assert outline.rows == (1 + 2) + (1 + 1)
+    assert shown == listed and len(listed) == 2 + 2 + 2 + 2
+    claims, jobs = json.loads((tiny / "results/claims.json").read_text())["claims"], 2 * 3
+    assert outline.rows == (1 + len(claims)) + (1 + 2) + (1 + 1) + (1 + jobs)
+
+
+def test_a_figure_that_cant_be_drawn_says_why(page: tuple[str, Outline]):
+    text, _ = page
+    assert re.search(r"Figure 6 \([^)]*\): this edition trains no baseline", text)
 
 
 def test_figures_carry_their_numbers(tiny: Path):
@@ -102,7 +109,8 @@ def test_figures_carry_their_numbers(tiny: Path):
 
 
 def test_a_diverged_run_is_said_not_drawn(tiny: Path):
-    (figure,) = json.loads((tiny / "results/figures/collapse/index.json").read_text())
+    overview, figure = json.loads((tiny / "results/figures/collapse/index.json").read_text())
+    assert "wFRAME under literal diverges" in overview["alt"]
     assert "diverges at once" in figure["alt"] and figure["title"].startswith("literal: reading = literal, L = 60")
     snapshots = load_file(tiny / "results/runs/collapse/faces/all/literal/frame-0/0.safetensors")["snapshots"]
     assert snapshots.shape[0] == 0

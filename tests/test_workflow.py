@@ -56,7 +56,7 @@ def test_demo_learns_on_every_dataset(demo: Path):
 def test_demo_shows_collapse_and_recovery(demo: Path):
     curves = pd.read_parquet(demo / "results/studies/collapse.parquet")
     R = curves.pivot_table(index="iteration", columns=["setting", "method", "group"], values="R")
-    beyond = R["beyond"]
+    beyond = R["lambda"]
     assert (beyond["frame"].iloc[-1] > 3 * beyond["frame"].iloc[0]).all(), "FRAME collapses"
     assert (beyond["wframe"].iloc[-1] < beyond["wframe"].max() / 2).all(), "wFRAME comes back from its peak"
     assert (beyond["wframe"].iloc[-1].to_numpy() < beyond["frame"].iloc[-1].to_numpy() / 5).all()

@@ -72,6 +72,11 @@ class Claim(Model):
     expects: Expects | None = None
     figure: str | None = Field(None, description="the regenerated figure that shows it")
 
+    @property
+    def against_a_number(self) -> bool:
+        """Whether it sets a number of ours against one of the paper's; else it's about a direction or a share."""
+        return self.paper is not None or any(str(value).startswith("paper:") for value in self.of.values())
+
     @model_validator(mode="after")
     def _judged_or_quoted(self) -> "Claim":
         if self.judge is None and self.quoted is None:
@@ -81,6 +86,15 @@ class Claim(Model):
         if self.judge is not None and self.judge not in JUDGES:
             raise ValueError(f"{self.id}: there is no judge {self.judge!r} (known: {', '.join(JUDGES)})")
         return self
+
+
+# what an edition that isn't compared with the paper may say of a claim
+HERE = {
+    "reproduced": "holds",
+    "direction only": "holds in direction only",
+    "not reproduced": "doesn't hold",
+    "not run": "can't be told",
+}
 
 
 class Outcome(NamedTuple):
@@ -146,9 +160,13 @@ def judge(claim: Claim, results: Results) -> dict[str, Any]:
         "judge": claim.judge,
         "expects": claim.expects.model_dump(exclude_defaults=True) if claim.expects else None,
         "ours": None,
+        "here": None,  # what came out in an edition that isn't compared
     }
     if claim.judge is None or claim.expects is None:
         return record | Outcome("quoted", f"the paper quotes it from {claim.quoted}; nothing here makes it")._asdict()
+    if not results.edition.compared and claim.against_a_number:
+        why = f"the {results.edition.edition} edition's numbers aren't set against the paper's"
+        return record | Outcome("not run", why)._asdict()
     try:
         evidence = JUDGES[claim.judge](results, **claim.of)
     except NotHere as missing:
@@ -164,9 +182,9 @@ def judge(claim: Claim, results: Results) -> dict[str, Any]:
     }
     outcome = decide(claim.expects, evidence)
     if not results.edition.compared:
-        here = f"here: {outcome.verdict if outcome.verdict != 'not run' else 'no verdict'}, {outcome.why}"
-        record["here"] = outcome._asdict()
-        outcome = Outcome("not run", f"the {results.edition.edition} edition isn't compared with the paper ({here})")
+        record["here"] = HERE[outcome.verdict]
+        why = f"the {results.edition.edition} edition isn't compared with the paper; here it {record['here']}"
+        outcome = Outcome("not run", f"{why}: {outcome.why}")
     return record | outcome._asdict()
 
 

@@ -161,9 +161,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
             axes.set_title(setting)
             for method in results.study.methods:
                 mine = curves[(curves["setting"] == setting) & (curves["method"] == method)]
-                R = mine.pivot_table(
-                    index="iteration", columns=["class", "repeat", "group"], values="R", dropna=False
-                )
+                R = mine.pivot(index="iteration", columns=["class", "repeat", "group"], values="R")
                 relative = R / R.bfill().iloc[0]
                 said = outcome(mine)
                 told.append(f"{NAMES[method]} under {setting} {said}")

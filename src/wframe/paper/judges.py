@@ -88,9 +88,8 @@ class Results:
         self, study: str, datasets: Iterable[str], setting: str | None, method: str, measure: str
     ) -> pd.DataFrame:
         """Return one measure's curves side by side: iterations × (dataset, class, repeat, group)."""
-        return self.curves(study, datasets, setting, method).pivot_table(
-            index="iteration", columns=PAIR, values=measure, dropna=False
-        )
+        # `pivot` has a column for each group that there is; `pivot_table` would have one for each combination
+        return self.curves(study, datasets, setting, method).pivot(index="iteration", columns=PAIR, values=measure)
 
     def file(self, study: str) -> str:
         """The file of a study's curves."""

@@ -102,7 +102,7 @@ def outcome(curves: pd.DataFrame) -> str:
     By R at the end over R after the first iteration: below half it learns, above twice it collapses, between them it
     stalls; without a finite R it has diverged.
     """
-    R = curves.pivot_table(index="iteration", columns=["repeat", "group"], values="R", dropna=False)
+    R = curves.pivot(index="iteration", columns=["class", "repeat", "group"], values="R")
     ratio = R.iloc[-1] / R.bfill().iloc[0]
     named = pd.cut(ratio, [0, 0.5, 2, float("inf")], labels=["learns", "stalls", "collapses"]).astype(object)
     return str(named.fillna("diverges").mode().iloc[0])
