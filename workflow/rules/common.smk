@@ -27,13 +27,14 @@ os.environ.update(
 )
 
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
+CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 # on a cluster the warning before a time limit goes to all processes of a job: it is meant for the training alone,
 # which sets its own handler and saves a checkpoint
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 try:
     EDITION = editions.check(config, "the configuration")
-    load_claims(Path(workflow.basedir) / "config" / "claims.yaml")
+    load_claims(Path(CLAIMS))
     known(EDITION.inputs(), Path(INPUTS))
 except UserError as error:
     raise WorkflowError(str(error))
@@ -46,6 +47,7 @@ os.environ.update(
     WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
     WFRAME_ROOT=str(EDITION.data_path("")),
     WFRAME_REGISTRY=INPUTS,
+    WFRAME_CLAIMS=CLAIMS,
 )
 
 STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}

@@ -77,7 +77,6 @@ rule claims:
         baseline_files("safetensors"),
         bank="results/bank.safetensors",
         config="results/config.yaml",
-        claims=f"{workflow.basedir}/config/claims.yaml",
     output:
         claims="results/claims.json",
         metrics="results/metrics/claims.json",
@@ -89,9 +88,10 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
+        claims=sha256_file(CLAIMS),
         code=code_hash("wframe.paper.claims"),
     shell:
-        "python -m wframe claims --claims {input.claims:q} --results results 2> {log}"
+        'python -m wframe claims --claims "$WFRAME_CLAIMS" --results results 2> {log}'
 
 
 rule report:

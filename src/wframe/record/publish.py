@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rocrate.model import SoftwareApplication
+from rocrate.model import ContextEntity, SoftwareApplication
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> None:
     crate = describe(files, manifest, state["commit"])
     with written(args.out) as part:
         crate.write_zip(part)
-    left_out = f", without {len(withheld)} arrays of pictures (see --with-pictures)" if withheld else ""
+    left_out = f"; arrays of pictures left out (see --with-pictures): {len(withheld)}" if withheld else ""
     print(
         f"{args.out}: {len(files)} files of commit {state['commit'][:12]}{left_out}, sha256 {sha256_file(args.out)}"
     )
@@ -82,9 +82,13 @@ def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrat
     citation = yaml.safe_load(Path("CITATION.cff").read_text())
     crate.name = f"{citation['title']}: {manifest['edition']} edition"
     crate.description = f"Code, results and their records at commit {commit}."
-    crate.license = citation["license"]
+    licence = {"@type": "CreativeWork", "name": citation["license"]}
+    crate.license = crate.add(ContextEntity(crate, f"https://spdx.org/licenses/{citation['license']}", licence))
     crate.root_dataset["version"] = f"{__version__}+{commit[:12]}"
-    crate.root_dataset["author"] = [author["name"] for author in citation["authors"]]
+    crate.root_dataset["author"] = [
+        crate.add(ContextEntity(crate, f"#author-{number}", {"@type": kind, "name": name}))
+        for number, (kind, name) in enumerate(map(author_name, citation["authors"]))
+    ]
     workflow = crate.add_workflow("Snakefile", main=True, lang="snakemake", properties={"version": commit})
     hashes = {str(path): sha256_file(path) for path in files}
     entities: dict[str, Entity] = {
@@ -98,6 +102,13 @@ def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrat
     crate.add_file(io.StringIO(sums), "SHA256SUMS", properties={"name": "for `sha256sum -c SHA256SUMS`"})
     add_actions(crate, entities, manifest)
     return crate
+
+
+def author_name(author: dict[str, str]) -> tuple[str, str]:
+    """Return the type and name of an author of CITATION.cff, where a person has two names and an organization one."""
+    if "name" in author:
+        return "Organization", author["name"]
+    return "Person", f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()
 
 
 def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str, Any]) -> None:
@@ -121,10 +132,11 @@ def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str,
             properties = {"name": f"{rule} {run}".strip()}
             if run in runs:
                 properties["description"] = " ".join(["python -m wframe", *runs[run]["command"][1:]])
-            crate.add_action(
+            action = crate.add_action(
                 software["wframe"],
                 f"#{rule}-{number}-{part}",
                 object=[entities[key] for name in inputs if (key := str(RESULTS / name)) in entities],
                 result=[entities[key] for name in names if (key := str(RESULTS / name)) in entities],
                 properties=properties,
             )
+            crate.root_dataset.append_to("mentions", action)

@@ -66,7 +66,7 @@ def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
         if not (name.startswith("results/data/") and name.endswith(".npy")):
             problems[name] = f"{MANIFEST} lists it, but it isn't here"
     said = f"all {len(described)} files are as published, {len(results) - len(left_out)} of them results"
-    return problems, said + (f"; {len(left_out)} arrays of pictures were left out" if left_out else "")
+    return problems, said + (f"; arrays of pictures left out: {len(left_out)}" if left_out else "")
 
 
 def _described(metadata: dict[str, Any]) -> dict[str, str]:
