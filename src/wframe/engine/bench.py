@@ -244,7 +244,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     canvas, (speed, rate, growth) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
-    names = {"one_group": "one group", "batch": "batch, 32×32", "batch_64": "batch, 64×64"}
+    names = {"one_group": "one group", "batch": "batch,\n32×32", "batch_64": "batch,\n64×64"}
     middle = [figures[name]["median"] for name in names]
     spread = [
         [figures[name]["median"] - figures[name]["low"] for name in names],
@@ -266,7 +266,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         label = {"G": "groups G", "side": "pixels", "L": "Langevin steps L"}[name]
         growth.loglog(x, [point[1] / first[1] for point in points], style, label=label, ms=4)
     growth.plot([1, 64], [1, 64], color="grey", lw=0.5)
-    growth.set_title("time of an iteration, relative (grey: linear)")
+    growth.set_title("relative time of an iteration (grey: linear)", fontsize=9)
     growth.legend(fontsize=7)
     with written(path) as part:
         canvas.savefig(part, format="png", dpi=150)
