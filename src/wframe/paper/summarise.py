@@ -140,8 +140,8 @@ def to_latex(table: pd.DataFrame) -> str:
         "difference": "difference",
         "difference_low": "low",
         "difference_high": "high",
-        "outcome_frame": "FRAME",
-        "outcome_wframe": "wFRAME",
+        "outcome_frame": "outcome, FRAME",
+        "outcome_wframe": "outcome, wFRAME",
     }
     columns = {name: title for name, title in shown.items() if name in table}
     plain = table[list(columns)].copy()
