@@ -155,7 +155,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
         names = list(results.study.settings)
         columns = min(4, len(names))
         rows = -(-len(names) // columns)
-        canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False, sharey=True)
+        canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False)
         told, numbers = [], []
         for axes, setting in zip(grid.flat, names, strict=False):
             axes.set_title(setting)
@@ -172,6 +172,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
                 axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
                 axes.plot(relative.index, relative.mean(axis=1), lw=1.3, label=f"{NAMES[method]}: {said}", **style)
             axes.set_yscale("log")
+            axes.set_xlim(0, curves["iteration"].max())
             axes.axhline(1, color="black", lw=0.4)
             axes.legend(fontsize=6)
         for axes in list(grid.flat)[len(names) :]:
