@@ -26,7 +26,7 @@ from wframe.provenance import SOURCE, code_files
 def jobs_in(said: str) -> dict[str, int]:
     """The jobs that a dry run named: rule → number."""
     names = re.findall(r"^(?:local)?rule (\w+):$", said, re.MULTILINE)
-    assert names or "Nothing to be done" in said, said
+    assert names or "Nothing to be done" in said or re.search(r"^total +0$", said, re.MULTILINE), said
     return {name: names.count(name) for name in names if name != "all"}
 
 
@@ -231,13 +231,12 @@ def test_a_changed_raw_picture_reruns_its_chain_only(tmp_path: Path):
         "data": str(tmp_path),
         "learning": {"T": 1, "L": 1},
         "datasets": {
-            "cats": {"source": "folder", "path": "pictures", "size": 16, "classes": ["cats"]},
-            "dogs": {"source": "folder", "path": "pictures/dogs", "size": 16},
+            "pets": {"source": "folder", "path": "pictures", "size": 16, "classes": ["cats", "dogs"]},
         },
-        "studies": {"whole": {"datasets": ["cats", "dogs"], "methods": ["frame"]}},
+        "studies": {"whole": {"datasets": ["pets"], "methods": ["frame"]}},
     }
-    runs = tmp_path / "results/runs/whole"
-    cats, dogs = runs / "cats/cats/base/frame-0/0.safetensors", runs / "dogs/all/base/frame-0/0.safetensors"
+    runs = tmp_path / "results/runs/whole/pets"
+    cats, dogs = (runs / name / "base/frame-0/0.safetensors" for name in ("cats", "dogs"))
     run(tmp_path, edition, "--until", "train")
     before = {file: file.stat().st_mtime_ns for file in (cats, dogs)}
     picture = tmp_path / "pictures/dogs/3.png"
@@ -245,7 +244,7 @@ def test_a_changed_raw_picture_reruns_its_chain_only(tmp_path: Path):
     os.utime(picture, ns=(10**18, 10**18))
     run(tmp_path, edition, "--until", "train")
     assert dogs.stat().st_mtime_ns > before[dogs]
-    assert cats.stat().st_mtime_ns == before[cats], "its folder was read again, and gave the same pictures"
+    assert cats.stat().st_mtime_ns == before[cats], "the other class's pictures are no concern of this one"
     assert jobs_in(run(tmp_path, edition, "--until", "train", "--dry-run").stdout) == {}
 
 

@@ -102,7 +102,12 @@ def raw_fingerprint(wildcards):
     entry = EDITION.datasets[wildcards.dataset]
     if entry.source == "embedded":
         return str(versions("scikit-image", "scikit-learn"))
-    return "" if entry.inputs else fingerprint(EDITION.data_path(entry.path))
+    if entry.inputs:
+        return ""
+    # a class folder's pictures are no other class's concern
+    own = EDITION.data_path(f"{entry.path}/{wildcards.class_}")
+    alone = entry.source in ("folder", "sun") and wildcards.class_ != "all"
+    return fingerprint(own if alone and own.is_dir() else EDITION.data_path(entry.path))
 
 
 def prepare_options(wildcards):
