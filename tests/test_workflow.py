@@ -153,7 +153,8 @@ def test_divergence_reaches_the_page(tiny: Path):
 def test_another_constant_reruns_its_chain_only(copy: Path):
     changed = json.loads(json.dumps(TINY))
     changed["datasets"]["digits"]["learning"] = {"lambda": 1e-3}
-    assert planned(copy, changed) == {"config": 1, "train": 2, "summarise": 1, "figures": 2, "report": 1}
+    after = {"summarise": 1, "figures": 2, "paper_figures": 1, "claims": 1, "report": 1}
+    assert planned(copy, changed) == {"config": 1, "train": 2} | after
 
 
 def step_code() -> dict[str, set[str]]:
@@ -177,12 +178,12 @@ def test_each_step_depends_on_its_code_and_no_other():
         return {name for name, files in steps.items() if file in files}
 
     assert users("report/page.py") == users("report/page.css") == users("report/page.html.j2") == {"report"}
-    assert users("paper/figures.py") == {"figures"}
-    assert users("paper/summarise.py") == {"summarise"}
+    assert users("paper/figures.py") == {"figures", "paper_figures"}
+    assert users("paper/judges.py") == {"figures", "paper_figures", "claims"}
     assert users("engine/train.py") == {"train"}
     assert users("data/prepare.py") == users("data/sources.py") == users("data/embedded.py") == {"prepare"}
     assert {"train", "bank"} <= users("model/energy.py") and "prepare" not in users("model/energy.py")
-    assert users("data/fetch.py") == set()
+    assert users("data/fetch.py") == {"weights"}, "where raw files come from changes no prepared array"
 
 
 def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path: Path):
@@ -215,7 +216,7 @@ def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path:
     for file in source.rglob("*.py"):
         file.touch()
     assert jobs() == set(), "a copy with the same content, touched, has nothing to do"
-    assert edited("paper/figures.py") == {"figures", "report"}
+    assert edited("paper/figures.py") == {"figures", "paper_figures", "report"}
     chain = edited("model/algorithm.py")
     assert chain >= {"train", "summarise", "figures", "report"} and not chain & {"prepare", "config"}
 
