@@ -21,7 +21,7 @@ edition = EDITION | {
     "learning": {"T": 1, "L": 1},
     "studies": {"whole": {"datasets": ["faces"], "repeats": jobs // 2}},
 }
-with tempfile.TemporaryDirectory() as name:
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
     cluster, folder = Cluster(Path(name) / "slurm"), Path(name) / "run"
     try:
         folder.mkdir()
