@@ -164,7 +164,13 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.script("start")
+        folder.mkdir(exist_ok=True)
+        (folder / "owner").write_text(str(os.getpid()))
+        try:
+            self.script("start")
+        except AssertionError:
+            self.script("stop")
+            raise
         self.node = call("sinfo", "-h", "-o", "%N").strip()
 
     def script(self, command: str) -> None:
@@ -232,7 +238,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if missing := [name for name in ("slurmctld", "slurmd", "munged", "squeue") if not shutil.which(name, path=path)]:
         pytest.skip(f"no {', '.join(missing)}: tests/slurm/cluster.sh install")
     cluster = Cluster(tmp_path_factory.mktemp("slurm"))
-    (cluster.folder / "owner").write_text(str(os.getpid()))
     try:
         yield cluster
     finally:
@@ -393,6 +398,16 @@ def shards(folder: Path) -> dict[str, tuple[list[bytes], dict]]:
     return found
 
 
+def each_goes_on(attempts: list[dict]) -> bool:
+    """Whether each attempt went on where the one before was saved, and together they did all iterations once."""
+    done = 0
+    for attempt in attempts:
+        if attempt["went_on_from"] != (done or None):
+            return False
+        done += attempt["iterations"]
+    return done == T
+
+
 def test_an_edition_reaches_its_page_through_slurm(ran):
     ordeal, _, _ = ran
     assert ordeal.status == 0, ordeal.said[-1][-3000:]
@@ -420,12 +435,7 @@ def test_each_fault_is_followed_by_a_resumption(ran):
     for name, (_, record) in finished.items():
         attempts = record["attempts"]
         assert len(attempts) == (5 if name in hit[0] else 1), name
-        done = 0
-        for number, attempt in enumerate(attempts):
-            assert attempt["went_on_from"] == (done if number else None), (name, number)
-            assert attempt["iterations"] > 0
-            done += attempt["iterations"]
-        assert done == T
+        assert each_goes_on(attempts) and all(attempt["iterations"] > 0 for attempt in attempts), name
         jobs = [attempt["slurm_job"] for attempt in attempts]
         assert len(set(jobs)) == len(jobs) - (name in hit[0]), "only the lost node's job came back under its number"
         assert record["resumed"] == len(attempts) - 1
@@ -487,8 +497,8 @@ def test_a_full_disk_is_said_and_outlived(ran):
     assert status == 0, said[-3000:]
     assert re.search(r"the disk is full.*\(Slurm job \d+ on node \w+\)", said)
     ((_, record),) = shards(mishap.folder).values()
-    first, last = record["attempts"]
-    assert last["went_on_from"] == first["iterations"] and first["iterations"] + last["iterations"] == T
+    # the other workflow's lost node may have hit this one's last attempt
+    assert len(record["attempts"]) >= 2 and each_goes_on(record["attempts"])
 
 
 def test_a_job_says_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
