@@ -153,8 +153,8 @@ def test_what_an_edition_lacks_is_said(tmp_path: Path, change: dict, message: st
 
 def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Results:
     """Results with a score table: row → (score, std over splits, std over seeds, repeats)."""
-    table = [(row, *values, "ok", "Inception score") for row, values in rows.items()]
-    names = ["row", "score", "std_splits", "std_seeds", "repeats", "status", "score_name"]
+    table = [(row, *values, 4, "ok", "Inception score") for row, values in rows.items()]
+    names = ["row", "score", "std_splits", "std_seeds", "repeats", "splits", "status", "score_name"]
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(table, columns=names).to_csv(folder / "tables/scores.csv", index=False)
     values = json.loads(json.dumps(TINY))
@@ -172,6 +172,10 @@ def test_scores_are_compared_with_their_errors(tmp_path: Path):
     assert close.low < 0 < close.high
     quoted = JUDGES["score_order"](results, higher="wframe", lower="paper:table1-ali")
     assert quoted.value == pytest.approx(5.5 - 5.34)
+    alone = JUDGES["score"](results, row="frame")
+    assert (alone.n, alone.unit) == (4, "splits"), "one training: over as many splits as the table says"
+    assert alone.high - alone.value == pytest.approx(3.182 * 0.05 / 2, rel=1e-3), "Student's t of four values"
+    assert JUDGES["score"](results, row="wframe").unit == "repeats"
     with pytest.raises(NotHere, match="scores no row 'dcgan'"):
         JUDGES["score"](results, row="dcgan")
 
@@ -274,7 +278,8 @@ def test_the_demos_claims(demo: Path):
     assert sum(about["summary"].values()) == len(claims) and about["line"].startswith(f"{len(claims)} claims: ")
     assert claims["collapse-frame"]["ours"]["value"] == 1, "FRAME collapses far beyond the safe range"
     assert claims["remark-2"]["ours"]["value"] >= 0.9
-    assert claims["order-wframe-frame-wl"]["ours"]["unit"] == "repeats"
+    ordered = claims["order-wframe-frame-wl"]["ours"]
+    assert (ordered["n"], ordered["unit"]) == (3, "splits"), "as the demo's scores are configured"
     assert not any(record["paper"] and record["ours"] for record in claims.values())
     assert claims["fig5-cifar10"]["ours"]["n"] == 6, "two groups of each of three digits"
     assert claims["energy-curve"]["ours"]["n"] == 12, "and three of faces and scenes"

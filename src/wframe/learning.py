@@ -37,6 +37,18 @@ class Learning(Model):
     clip: float | None = Field(None, gt=0, description="weight clipping: |θ| ≤ clip after each iteration")
 
 
+def with_changes(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """Return values with a command line's changes, each NAME=VALUE; a VALUE that isn't JSON is text."""
+    values = dict(values)
+    for change in changes:
+        name, _, text = change.partition("=")
+        try:
+            values[name] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name] = text
+    return values
+
+
 def explain(error: ValidationError, where: str) -> str:
     """One line a problem: the key's path, the value, what is allowed."""
     lines = []

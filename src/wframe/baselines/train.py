@@ -26,7 +26,7 @@ from wframe.engine.process import Stopped, choose_device, settle_process, stop_o
 from wframe.engine.progress import Meter
 from wframe.errors import UserError
 from wframe.files import sha256_file, sha256_json, write_json, written
-from wframe.learning import explain
+from wframe.learning import explain, with_changes
 from wframe.model.noise import group_key
 from wframe.provenance import code_hash, machine, peak_memory_mb, versions
 
@@ -133,15 +133,8 @@ def parse_settings(values: dict[str, Any], changes: list[str]) -> Training:
     Raises:
         UserError: an unknown name or an impossible value.
     """
-    values = dict(values)
-    for change in changes:
-        name, _, text = change.partition("=")
-        try:
-            values[name] = json.loads(text)
-        except json.JSONDecodeError:
-            values[name] = text
     try:
-        return Training.model_validate(values)
+        return Training.model_validate(with_changes(values, changes))
     except ValidationError as error:
         raise UserError(explain(error, "the settings")) from None
 

@@ -18,7 +18,7 @@ from wframe.engine.learner import Learned, Work, forget, learn
 from wframe.engine.process import Stopped, choose_device, settle_process
 from wframe.errors import UserError
 from wframe.files import sha256_file, sha256_json, write_json, written
-from wframe.learning import Learning, explain
+from wframe.learning import Learning, explain, with_changes
 from wframe.model.algorithm import Constants, Record
 from wframe.model.bank import builtin_path, load_bank
 from wframe.model.noise import group_key
@@ -133,13 +133,7 @@ def parse_constants(values: dict[str, Any], changes: list[str], method: str) -> 
     Raises:
         UserError: an unknown name or an impossible value.
     """
-    values = dict(values)
-    for change in changes:
-        name, _, text = change.partition("=")
-        try:
-            values[name] = json.loads(text)
-        except json.JSONDecodeError:
-            values[name] = text
+    values = with_changes(values, changes)
     if method == "frame":
         values["beta"] = 0.0
     try:

@@ -155,7 +155,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
         names = list(results.study.settings)
         columns = min(4, len(names))
         rows = -(-len(names) // columns)
-        canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False)
+        canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False, sharey=True)
         told, numbers = [], []
         for axes, setting in zip(grid.flat, names, strict=False):
             axes.set_title(setting)
@@ -172,9 +172,10 @@ def overview(results: StudyResults) -> Iterator[Figure]:
                 axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
                 axes.plot(relative.index, relative.mean(axis=1), lw=1.3, label=f"{NAMES[method]}: {said}", **style)
             axes.set_yscale("log")
+            axes.set_ylim(0.05, 50)  # what explodes leaves the panel; what stalls is seen to
             axes.set_xlim(0, curves["iteration"].max())
             axes.axhline(1, color="black", lw=0.4)
-            axes.legend(fontsize=6)
+            axes.legend(fontsize=6, loc="upper right")
         for axes in list(grid.flat)[len(names) :]:
             axes.set_axis_off()
         for axes in grid[:, 0]:
@@ -185,7 +186,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
             f"overview-{dataset}",
             f"{results.title(dataset)}: R under each setting",
             "Relative to its start; thin lines are groups, thick lines their mean. Below ½ at the end it learns, "
-            "above 2 it collapses, between them it stalls; diverged groups have no R.",
+            "above 2 it collapses, between them it stalls; diverged groups have no R, and what leaves the panel goes on.",
             "; ".join(told) + ".",
             canvas,
             pd.concat(numbers),

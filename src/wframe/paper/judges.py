@@ -19,6 +19,7 @@ from wframe import config, plan
 from wframe.paper.stats import Interval, mean_interval, share_interval
 
 Settings = Sequence[str | None]  # None: the study's first setting
+PAPER_SPLITS = 10  # the paper's ± is taken to be over ten, as in the code of its time
 PAIR = ["dataset", "class", "repeat", "group"]
 
 
@@ -258,45 +259,44 @@ def alike_at_first(results: Results, study: str, datasets: list[str], setting: s
 
 def score(results: Results, row: str) -> Evidence:
     """A row's score, with the interval over repeats if there are several, else over its splits."""
-    value, error, repeats = _score(results, row)
-    unit = "repeats" if repeats > 1 else "splits"
-    n = repeats if repeats > 1 else 10
-    named = results.scores.loc[row, "score_name"]
-    return Evidence(str(named), value, value - error, value + error, n, unit, frozenset({"tables/scores.csv"}))
+    value, half, n, unit = _score(results, row)
+    named = str(results.scores.loc[row, "score_name"])
+    return Evidence(named, value, value - half, value + half, n, unit, frozenset({"tables/scores.csv"}))
 
 
 def score_order(results: Results, higher: str, lower: str) -> Evidence:
     """One score less another. `paper:ID` is the number that the paper states in claim ID (with its ±)."""
-    (a, a_error, n), (b, b_error, m) = (_score(results, name) for name in (higher, lower))
-    error = float(np.hypot(a_error, b_error))
-    counted = min(count for count in (n, m) if count) if n or m else 0
+    (a, a_half, n, unit), (b, b_half, m, other_unit) = (_score(results, name) for name in (higher, lower))
+    half = float(np.hypot(a_half, b_half))
     return Evidence(
         f"score of {higher.removeprefix('paper:')} less {lower.removeprefix('paper:')}",
-        *(a - b, a - b - error, a - b + error),
-        counted,
-        "repeats",
+        *(a - b, a - b - half, a - b + half),
+        min(n, m),
+        unit if unit == other_unit else f"{unit} and {other_unit}",
         frozenset({"tables/scores.csv"}),
     )
 
 
-def _score(results: Results, name: str) -> tuple[float, float, int]:
-    """Return a score, half of its 95% interval and how many repeats it is the mean of (0: the paper's)."""
+def _score(results: Results, name: str) -> tuple[float, float, int, str]:
+    """Return a score, half of its 95% interval, how many values that is over, and what those are."""
     if name.startswith("paper:"):
         stated = results.paper.get(name.removeprefix("paper:"))
         if stated is None:
             raise NotHere(f"{name}: the paper states no such number")
-        return stated.value, 2 * (stated.plus_minus or 0.0) / np.sqrt(10), 0  # ± over ten splits
+        return stated.value, _half(stated.plus_minus or 0.0, PAPER_SPLITS), PAPER_SPLITS, "splits"
     if name not in results.scores.index:
         raise NotHere(f"this edition scores no row {name!r}")
     row: dict[Any, Any] = results.scores.loc[name].to_dict()
     if row["status"] != "ok" or not np.isfinite(row["score"]):
         raise NotHere(f"no score of {name!r}: {row['status']}")
-    repeats = int(row["repeats"])
-    if repeats > 1:
-        half = stats.t.ppf(0.975, repeats - 1) * row["std_seeds"] / np.sqrt(repeats)
-    else:
-        half = 2 * row["std_splits"] / np.sqrt(10)
-    return float(row["score"]), float(half), repeats
+    unit = "repeats" if row["repeats"] > 1 else "splits"
+    n, spread = int(row[unit]), row["std_seeds"] if unit == "repeats" else row["std_splits"]
+    return float(row["score"]), _half(spread, n), n, unit
+
+
+def _half(spread: float, n: int) -> float:
+    """Return half of Student's 95% interval of a mean of n values; NaN for one."""
+    return float(stats.t.ppf(0.975, n - 1) * spread / np.sqrt(n)) if n > 1 else float("nan")
 
 
 # --- pictures and the bank ---------------------------------------------------------------------------------------
