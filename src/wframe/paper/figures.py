@@ -186,7 +186,7 @@ def overview(results: StudyResults) -> Iterator[Figure]:
             f"overview-{dataset}",
             f"{results.title(dataset)}: R under each setting",
             "Relative to its start; thin lines are groups, thick lines their mean. Below ½ at the end it learns, "
-            "above 2 it collapses, between them it stalls; diverged groups have no R, and what leaves the panel goes on.",
+            "above 2 it collapses, between them it stalls; diverged groups have no R; what explodes leaves it.",
             "; ".join(told) + ".",
             canvas,
             pd.concat(numbers),
