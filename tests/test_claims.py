@@ -14,7 +14,7 @@ from conftest import ROOT, TINY
 from wframe.config import Edition, check
 from wframe.errors import UserError
 from wframe.files import sha256_file
-from wframe.paper.claims import Claim, Expects, Stated, decide, judge, load_claims
+from wframe.paper.claims import Claim, Expects, Stated, decide, judge, judge_all, load_claims, summarise
 from wframe.paper.judges import JUDGES, Evidence, NotHere, Results
 
 NAN = math.nan
@@ -230,6 +230,8 @@ def test_bad_claims_are_refused(tmp_path: Path, change: Callable, message: str):
 
 # --- editions -----------------------------------------------------------------------------------------------
 
+PAPERS = {"learning": {}, "bank": {"source": "vgg16", "weights": "w.npz"}}
+
 LOWER = Claim.model_validate(
     {
         "id": "lower",
@@ -255,18 +257,31 @@ def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
     assert record["ours"]["from"] == {"studies/whole.parquet": sha256_file(tmp_path / "studies/whole.parquet")}
 
 
+def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
+    again = LOWER.model_copy(update={"id": "again", "where": "Figure 2"})
+    other = LOWER.model_copy(update={"id": "other", "judge": "steadiness"})
+    records = judge_all([LOWER, again, other], write(tmp_path, falling))
+    assert [record["same_as"] for record in records] == [None, "lower", None]
+    assert summarise(records) == "3 claims (1 of them decided by another one's statistic): 3 not run"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"learning": {"T": 30}}, r"needs the paper's learning.T = 100, not 30"),
         ({"learning": {"beta": 30}}, r"needs the paper's learning.beta = 60.0, not 30"),
         ({"learning": {}}, "needs the paper's bank"),
-        ({"learning": {}, "bank": {"source": "vgg16", "weights": "w.npz"}}, "no dataset may be embedded"),
+        (PAPERS, "datasets.faces is embedded, not celeba, and can't stand for celeba"),
     ],
 )
-def test_compared_is_for_the_papers_constants_only(change: dict, message: str):
+def test_compared_is_for_the_papers_constants_and_data_only(change: dict, message: str):
+    stands = TINY["datasets"]["faces"] | {"stands_for": ["celeba"]}
     with pytest.raises(UserError, match=message):
-        check(TINY | {"compared": True} | change)
+        check(TINY | {"compared": True, "datasets": TINY["datasets"] | {"faces": stands}} | change)
+
+
+def test_a_compared_edition_may_show_other_pictures_that_no_claim_is_judged_on():
+    assert check(TINY | {"compared": True} | PAPERS).compared
 
 
 def test_the_demos_claims(demo: Path):
@@ -275,7 +290,7 @@ def test_the_demos_claims(demo: Path):
     claims = {record["id"]: record for record in about["claims"]}
     assert set(claims) == {claim.id for claim in load_claims(ROOT / "config/claims.yaml")}
     assert {record["verdict"] for record in claims.values()} == {"quoted", "not run"}
-    assert sum(about["summary"].values()) == len(claims) and about["line"].startswith(f"{len(claims)} claims: ")
+    assert sum(about["summary"].values()) == len(claims) and about["line"].startswith(f"{len(claims)} claims (")
     assert claims["collapse-frame"]["ours"]["value"] == 1, "FRAME collapses far beyond the safe range"
     assert claims["remark-2"]["ours"]["value"] >= 0.9
     ordered = claims["order-wframe-frame-wl"]["ours"]

@@ -150,7 +150,7 @@ def test_verdicts_of_a_difference(low: float, high: float, verdict: str):
 
 
 def test_numbers_for_people():
-    assert [number(v) for v in (0.1573, 1.1, 40.48, 8428.9, 3, float("nan"), 1e-5)] == [
-        *("0.157", "1.10", "40.5", "8,429", "3", "–", "1e-05")
+    assert [number(v) for v in (0.1573, -1.1, 40.48, -8428.9, -3, float("nan"), 1e-5)] == [
+        *("0.157", "−1.10", "40.5", "−8,429", "−3", "–", "1e−05")
     ]
     assert [duration(v) for v in (3.21, 200, 8000)] == ["3.2 s", "3.3 min", "2.2 h"]

@@ -28,6 +28,7 @@ from wframe.learning import Learning, Model, explain
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="used in file names")]
 Method = Literal["frame", "wframe"]
 PaperDataset = Literal["celeba", "lsun-bedroom", "cifar10", "cifar10-unlabelled", "sun"]
+SOURCES = {"celeba": "celeba", "lsun-bedroom": "lsun", "cifar10": "cifar10", "cifar10-unlabelled": "cifar10", "sun": "sun"}
 
 
 class LearningChange(Model):
@@ -260,8 +261,13 @@ class Edition(Model):
                 raise ValueError(f"compared: true needs the paper's learning.{name} = {value}, not {ours}")
         if self.bank.source != "vgg16":
             raise ValueError("compared: true needs the paper's bank: bank.source = vgg16")
-        if any(dataset.source == "embedded" for dataset in self.datasets.values()):
-            raise ValueError("compared: true needs the paper's data: no dataset may be embedded")
+        for name, dataset in self.datasets.items():
+            for of_paper in dataset.stands_for:
+                if dataset.source != SOURCES[of_paper]:
+                    raise ValueError(
+                        f"compared: true needs the paper's data: datasets.{name} is {dataset.source}, not "
+                        f"{SOURCES[of_paper]}, and can't stand for {of_paper}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -129,6 +129,7 @@ def decide(expects: Expects, evidence: Evidence) -> Outcome:
     """Return the verdict that a rule gives on evidence, and why, in words."""
     value, low, high = evidence.value, evidence.low, evidence.high
     said = f"{value:.4g}" + (f" [{low:.4g}, {high:.4g}]" if math.isfinite(low) else "")
+    said = said.replace("-", "−")
     if not math.isfinite(value):
         return Outcome("not run", "no finite value")
     if expects.near is not None and expects.within is not None:
@@ -161,6 +162,7 @@ def judge(claim: Claim, results: Results) -> dict[str, Any]:
         "expects": claim.expects.model_dump(exclude_defaults=True) if claim.expects else None,
         "ours": None,
         "here": None,  # what came out in an edition that isn't compared
+        "same_as": None,
     }
     if claim.judge is None or claim.expects is None:
         return record | Outcome("quoted", f"the paper quotes it from {claim.quoted}; nothing here makes it")._asdict()
@@ -188,10 +190,28 @@ def judge(claim: Claim, results: Results) -> dict[str, Any]:
     return record | outcome._asdict()
 
 
+def judge_all(claims: list[Claim], results: Results) -> list[dict[str, Any]]:
+    """Return every claim's record; `same_as` names an earlier claim that the very same statistic decides.
+
+    The paper shows one result in several figures: such claims stand or fall together, and aren't counted as evidence
+    twice.
+    """
+    records, first = [], dict[str, str]()
+    for claim in claims:
+        record = judge(claim, results)
+        if claim.judge is not None:
+            earlier = first.setdefault(json.dumps([claim.judge, claim.of], sort_keys=True), claim.id)
+            record["same_as"] = earlier if earlier != claim.id else None
+        records.append(record)
+    return records
+
+
 def summarise(records: list[dict[str, Any]]) -> str:
     """Return the one line that a run ends with."""
     counts = Counter(record["verdict"] for record in records)
-    return f"{len(records)} claims: " + ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
+    shared = sum(record["same_as"] is not None for record in records)
+    said = f"{len(records)} claims" + (f" ({shared} of them decided by another one's statistic)" if shared else "")
+    return f"{said}: " + ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
 
 
 def to_table(records: list[dict[str, Any]]) -> pd.DataFrame:
@@ -236,7 +256,7 @@ def main(args: argparse.Namespace) -> None:
         return
     edition = config.load(args.results / "config.yaml")
     results = Results(args.results, edition, {claim.id: claim.paper for claim in claims})
-    records = [judge(claim, results) for claim in claims]
+    records = judge_all(claims, results)
     counts = Counter(record["verdict"] for record in records)
     about = {"edition": edition.edition, "compared": edition.compared, "line": summarise(records)}
     figures = {

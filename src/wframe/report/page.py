@@ -188,10 +188,12 @@ def number(value: Any, digits: int = 3) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}"
+        return f"{int(value):,}".replace("-", "−")
     if 1e-3 <= abs(value) < 1000:
-        return f"{value:#.{digits}g}".rstrip(".")
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+        text = f"{value:#.{digits}g}".rstrip(".")
+    else:
+        text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    return text.replace("-", "−")
 
 
 def duration(seconds: float) -> str:
