@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; print a `UserError` without a traceback.
 
     Returns:
-        0 when all is well, 2 for what the user can mend, 130 when interrupted.
+        0 when all is well, 2 for what the user can mend, 130 when interrupted, 141 when nobody reads the output any more.
     """
     parser = argparse.ArgumentParser(
         prog="wframe",
@@ -56,10 +56,15 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
     try:
-        return importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
+        status = importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"wframe {args.command}: {error}{_place()}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader has seen enough, as in `wframe trace ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
+        return 141
     except KeyboardInterrupt:
         print(f"wframe {args.command}: interrupted", file=sys.stderr)
         return 130

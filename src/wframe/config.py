@@ -275,6 +275,11 @@ class Edition(Model):
         for name, study in self.studies.items():
             for dataset in study.datasets:
                 _known("dataset", dataset, self.datasets, f"studies.{name}.datasets")
+            for setting in study.settings:
+                lengths = {dataset: self.constants(name, dataset, setting, "wframe").T for dataset in study.datasets}
+                if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side
+                    said = ", ".join(f"{dataset} {T}" for dataset, T in lengths.items())
+                    raise ValueError(f"studies.{name}.datasets: T has to be the same ({said}): make it two studies")
         for name, baseline in self.baselines.items():
             _known("dataset", baseline.dataset, self.datasets, f"baselines.{name}.dataset")
             entry = self.datasets[baseline.dataset]

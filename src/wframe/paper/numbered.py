@@ -3,7 +3,7 @@
 Each function draws one figure, or raises `NotHere` where the edition hasn't what it shows; the page says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -42,6 +42,18 @@ class Paper:
                 return dataset
         raise NotHere(f"this edition's study {study!r} has no dataset for {name}")
 
+    def datasets(self, study: str, names: Sequence[str]) -> tuple[dict[str, str], str]:
+        """Return the study's datasets for those of the paper's names that it has, and words on those that it hasn't."""
+        found, missing = {}, []
+        for name in names:
+            try:
+                found[name] = self.dataset(study, name)
+            except NotHere as why:
+                missing.append(str(why))
+        if not found:
+            raise NotHere("; ".join(missing))
+        return found, "".join(f" Not here: {why}." for why in missing)
+
     def run(
         self, study: str, dataset: str, method: str, setting: str | None = None, class_: str | None = None
     ) -> plan.Run:
@@ -66,8 +78,8 @@ def figure_1(paper: Paper) -> Figure:
 def figure_2(paper: Paper) -> Figure:
     """CelebA and LSUN-Bedroom: FRAME's images in the first row, wFRAME's in the second."""
     panels = []
-    for name in ("lsun-bedroom", "celeba"):
-        dataset = paper.dataset("whole", name)
+    found, missing = paper.datasets("whole", ("lsun-bedroom", "celeba"))
+    for dataset in found.values():
         rows = [
             paper.study("whole").pictures(paper.run("whole", dataset, method))[0] for method in ("frame", "wframe")
         ]
@@ -78,7 +90,7 @@ def figure_2(paper: Paper) -> Figure:
     return _sheets(
         "figure-2",
         "Scenes and faces",
-        "First row FRAME, second row wFRAME: the nine chains of the first group.",
+        f"First row FRAME, second row wFRAME: the nine chains of the first group.{missing}",
         panels,
         numbers,
     )
@@ -140,12 +152,13 @@ def figure_3(paper: Paper) -> Figure:
 
 def figure_4(paper: Paper) -> Figure:
     """R averaged over each dataset, with bands."""
-    datasets = [paper.dataset("whole", name) for name in ("celeba", "lsun-bedroom", "cifar10")]
+    found, missing = paper.datasets("whole", ("celeba", "lsun-bedroom", "cifar10"))
+    datasets = list(found.values())
     canvas, numbers = draw_curves(paper.study("whole"), "R", "response distance R", datasets)
     return Figure(
         "figure-4",
         "Response distance R, averaged over each dataset",
-        "Mean over groups and classes; the band is its 95% interval. Lower is better.",
+        f"Mean over groups and classes; the band is its 95% interval. Lower is better.{missing}",
         f"Curves of R for {', '.join(datasets)}, both methods.",
         canvas,
         numbers,
