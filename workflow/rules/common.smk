@@ -54,6 +54,7 @@ STUDIES = {name: plan.runs(EDITION, name) for name in EDITION.studies}
 SCORES = EDITION.scores
 WEIGHTS = "results/scores/weights.json"
 SCORE_TABLES = ["results/tables/scores.csv"] if SCORES else []
+SCORE_RECORDS = [f"results/scores/{row}.json" for row in SCORES.rows] if SCORES else []
 
 
 wildcard_constraints:

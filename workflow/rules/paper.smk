@@ -106,6 +106,7 @@ rule report:
         files_of_all("json"),
         baseline_files("json"),
         SCORE_TABLES,
+        SCORE_RECORDS,
         prepared("parquet"),
     output:
         page="results/report/index.html",

@@ -53,7 +53,7 @@ rule score:
 rule score_table:
     """The table of all rows."""
     input:
-        expand("results/scores/{row}.json", row=SCORES.rows if SCORES else []),
+        SCORE_RECORDS,
     output:
         table="results/tables/scores.csv",
         latex="results/tables/scores.tex",

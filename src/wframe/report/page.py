@@ -53,6 +53,7 @@ def render(results: Path, edition: config.Edition, manifest: dict[str, Any]) -> 
         claims=read_json(results / "claims.json"),
         paper_figures=read_json(results / "figures" / "paper" / "index.json"),
         scores=scores_view(results, edition),
+        baselines=baselines_view(results, edition),
         jobs=jobs_view(edition, manifest["runs"]),
         studies=[study_view(results, edition, name, manifest) for name in edition.studies],
         datasets=[dataset_view(results, edition, name) for name in edition.datasets],
@@ -93,7 +94,20 @@ def scores_view(results: Path, edition: config.Edition) -> list[dict[str, Any]]:
     if edition.scores is None:
         return []
     rows = pd.read_csv(results / "tables" / "scores.csv").to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
+    records = {row["row"]: read_json(results / "scores" / f"{row['row']}.json") for row in rows}
+    return [{str(key): value for key, value in row.items()} | {"record": records[row["row"]]} for row in rows]
+
+
+def baselines_view(results: Path, edition: config.Edition) -> dict[str, dict[str, Any]]:
+    """Return each baseline's trainings: a title and the record."""
+    return {
+        f"{name}/{repeat}": {
+            "title": (entry.title or name) + (f", repeat {repeat}" if entry.repeats > 1 else ""),
+            "record": read_json(results / "baselines" / name / f"{repeat}.json"),
+        }
+        for name, entry in edition.baselines.items()
+        for repeat in range(entry.repeats)
+    }
 
 
 def jobs_view(edition: config.Edition, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
