@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; print a `UserError` without a traceback.
 
     Returns:
-        0 when all is well, 2 for what the user can mend, 130 when interrupted, 141 when nobody reads the output any more.
+        0 when all is well, 2 for what the user can mend, 130 when interrupted, 141 when nobody reads on.
     """
     parser = argparse.ArgumentParser(
         prog="wframe",

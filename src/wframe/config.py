@@ -28,7 +28,14 @@ from wframe.learning import Learning, Model, explain
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="used in file names")]
 Method = Literal["frame", "wframe"]
 PaperDataset = Literal["celeba", "lsun-bedroom", "cifar10", "cifar10-unlabelled", "sun"]
-SOURCES = {"celeba": "celeba", "lsun-bedroom": "lsun", "cifar10": "cifar10", "cifar10-unlabelled": "cifar10", "sun": "sun"}
+# where the paper's datasets are from: what else stands for one stands in for it
+SOURCES = {
+    "celeba": "celeba",
+    "lsun-bedroom": "lsun",
+    "cifar10": "cifar10",
+    "cifar10-unlabelled": "cifar10",
+    "sun": "sun",
+}
 
 
 class LearningChange(Model):

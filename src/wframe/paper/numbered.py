@@ -43,7 +43,7 @@ class Paper:
         raise NotHere(f"this edition's study {study!r} has no dataset for {name}")
 
     def datasets(self, study: str, names: Sequence[str]) -> tuple[dict[str, str], str]:
-        """Return the study's datasets for those of the paper's names that it has, and words on those that it hasn't."""
+        """Return the study's datasets for the paper's names, and words on the names that it has none for."""
         found, missing = {}, []
         for name in names:
             try:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,12 @@ def render(results: Path, edition: config.Edition, manifest: dict[str, Any]) -> 
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "duration": duration, "short": lambda text: str(text)[:12]}
+    environment.filters |= {
+        "number": number,
+        "duration": duration,
+        "shell": shlex.join,
+        "short": lambda text: str(text)[:12],
+    }
     style = Markup((resources.files("wframe.report") / "page.css").read_text())
     return environment.get_template("page.html.j2").render(
         style=style,
