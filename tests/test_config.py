@@ -2,8 +2,11 @@
 
 import difflib
 import json
+import os
 import platform
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -70,6 +73,25 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(UserError, match="3 problems") as caught:
         config.check(edition(seed=-1, device="tpu", learning={"T": 0}))
     assert len(str(caught.value).splitlines()) == 4
+
+
+def test_one_study_has_one_T():
+    two = {"cats": {"source": "folder", "path": "cats"}, "dogs": {"source": "folder", "path": "dogs"}}
+    two["dogs"]["learning"] = {"T": 30}
+    with pytest.raises(UserError, match=r"T has to be the same \(cats 100, dogs 30\): make it two studies"):
+        config.check(edition(datasets=two, studies={"whole": {"datasets": ["cats", "dogs"]}}))
+    apart = {"cats": {"datasets": ["cats"]}, "dogs": {"datasets": ["dogs"], "settings": {"a": {}, "b": {"T": 5}}}}
+    config.check(edition(datasets=two, studies=apart))
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback():
+    """As `head` does: the pipe's reading end is closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-m", "wframe", "config", str(ROOT / "config/paper.yaml")]
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.returncode == 141 and done.stderr == ""
 
 
 def test_what_changes_what():

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from wframe.config import load
 from wframe.paper.drawing import tile
+from wframe.paper.judges import NotHere
+from wframe.paper.numbered import Paper, figure_2, figure_4
 from wframe.paper.stats import mean_interval, paired_difference
 from wframe.report.page import compare, duration, number
 
@@ -94,6 +97,16 @@ def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
 def test_a_figure_that_cant_be_drawn_says_why(page: tuple[str, Outline]):
     text, _ = page
     assert re.search(r"Figure 6 \([^)]*\): this edition trains no baseline", text)
+
+
+def test_a_figure_of_two_datasets_shows_the_one_that_is_there(tiny: Path):
+    edition = load(tiny / "results/config.yaml")
+    faces = edition.datasets["faces"].model_copy(update={"stands_for": ["celeba"]})
+    paper = Paper(tiny / "results", edition.model_copy(update={"datasets": edition.datasets | {"faces": faces}}))
+    for draw in (figure_2, figure_4):
+        assert "Not here: this edition's study 'whole' has no dataset for lsun-bedroom" in draw(paper).caption
+    with pytest.raises(NotHere, match="no dataset for lsun-bedroom; .* no dataset for celeba"):
+        figure_2(Paper(tiny / "results", edition))
 
 
 def test_figures_carry_their_numbers(tiny: Path):
