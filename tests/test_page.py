@@ -105,7 +105,7 @@ def test_a_figure_of_two_datasets_shows_the_one_that_is_there(tiny: Path):
     paper = Paper(tiny / "results", edition.model_copy(update={"datasets": edition.datasets | {"faces": faces}}))
     for draw in (figure_2, figure_4):
         assert "Not here: this edition's study 'whole' has no dataset for lsun-bedroom" in draw(paper).caption
-    with pytest.raises(NotHere, match="no dataset for lsun-bedroom; .* no dataset for celeba"):
+    with pytest.raises(NotHere, match=r"no dataset for lsun-bedroom; .* no dataset for celeba"):
         figure_2(Paper(tiny / "results", edition))
 
 
