@@ -43,7 +43,8 @@ def evidence(value: float, low: float = NAN, high: float = NAN, n: int = 10) -> 
         ({"at_least": 0.5}, evidence(0.2, 0.1, 0.4), "not reproduced", "isn't at least 0.5"),
         ({"near": 11.24, "within": 0.11}, evidence(11.2368), "reproduced", "within 0.11 of 11.24"),
         ({"near": 11.24, "within": 0.11}, evidence(9.7), "not reproduced", "isn't within 0.11"),
-        ({"near": 30, "within": 15, "direction": True}, evidence(80), "direction only", "isn't within 15 of 30"),
+        ({"near": 30, "within": 15}, evidence(80), "not reproduced", "isn't within 15 of 30"),
+        ({"sign": "negative"}, evidence(1, -2, 4), "not reproduced", "isn't below 0, its interval reaches there"),
         ({"sign": "negative"}, evidence(NAN), "not run", "no finite value"),
         ({"near": 1, "within": 1}, evidence(NAN), "not run", "no finite value"),
     ],
@@ -118,7 +119,78 @@ def test_collapse_and_recovery_are_counted(tmp_path: Path):
     assert JUDGES["collapses"](results, **of, method="wframe").value == 0
     assert JUDGES["R_lower"](results, **of).value == 1, "a diverged FRAME is above every number"
     assert JUDGES["recovery"](results, **of).value == 12
+    assert JUDGES["comes_back"](results, **of).value == 1
+    assert JUDGES["comes_back"](write(tmp_path, falling), **of).value == 0, "nothing collapses"
+    results = write(tmp_path, collapsing)
     assert JUDGES["R_lower"](results, **of, frame_setting="safe").n == 8
+
+
+def test_diverged_groups_count_against_the_method_that_has_them(tmp_path: Path):
+    def wframe_diverges(method: str, group: int, t: int) -> float:
+        return math.nan if method == "wframe" and group < 3 and t > 5 else falling(method, group, t)
+
+    results = write(tmp_path, wframe_diverges)
+    found = JUDGES["R_difference"](results, **WHERE)
+    assert found.value > 0 and found.n == 8, "the five that remain are lower, but three are gone"
+    assert "3 diverged runs count as the worst" in found.statistic
+    assert JUDGES["R_ratio"](results, **WHERE).value > 1
+    assert JUDGES["steadiness"](results, **WHERE).value > 0
+    assert (
+        JUDGES["learned"](results, **WHERE, method="wframe").value
+        > JUDGES["learned"](results, **WHERE, method="frame").value
+    )
+
+    def frame_diverges(method: str, group: int, t: int) -> float:
+        return math.nan if method == "frame" and t > 5 else falling(method, group, t)
+
+    found = JUDGES["R_difference"](write(tmp_path, frame_diverges), **WHERE)
+    assert found.value < 0 and found.n == 8, "FRAME is gone in all groups: that decides too"
+
+
+def test_repeats_of_a_group_are_no_new_evidence(tmp_path: Path):
+    once = JUDGES["R_difference"](write(tmp_path, falling), **WHERE)
+    results = write(tmp_path, falling)
+    curves = pd.read_parquet(tmp_path / "studies/whole.parquet")
+    pd.concat([curves, curves.assign(repeat=1)]).to_parquet(tmp_path / "studies/whole.parquet")
+    twice = JUDGES["R_difference"](results, **WHERE)
+    assert twice == once
+    assert JUDGES["R_lower"](results, **WHERE, settings=["safe"]).n == 8
+    assert JUDGES["collapses"](results, **WHERE, settings=["safe"], method="frame").n == 8
+
+
+def test_a_group_that_isnt_back_counts_as_T(tmp_path: Path):
+    def one_returns(method: str, group: int, t: int) -> float:
+        return collapsing(method, group, t) if group == 0 or t < 12 else 9.0
+
+    results = write(tmp_path, one_returns, groups=4)
+    found = JUDGES["recovery"](results, **WHERE, settings=["lambda"])
+    assert found.value == pytest.approx((12 + 3 * T) / 4) and "3 that never are count as T" in found.statistic
+
+
+def test_the_worst_size_decides(tmp_path: Path):
+    results = write(tmp_path, falling)
+    curves = pd.read_parquet(tmp_path / "studies/whole.parquet")
+    other = curves.assign(dataset="large", R=np.where(curves["method"] == "wframe", 9.0, curves["R"]))
+    pd.concat([curves, other]).to_parquet(tmp_path / "studies/whole.parquet")
+    datasets = results.edition.datasets | {"large": results.edition.datasets["faces"]}
+    study = results.edition.studies["whole"].model_copy(update={"datasets": ["faces", "large"]})
+    edition = results.edition.model_copy(update={"datasets": datasets, "studies": {"whole": study}})
+    found = JUDGES["R_lower"](Results(tmp_path, edition, {}), **WHERE, settings=["safe"])
+    assert found.value == 0 and found.n == 8 and "on large" in found.statistic
+
+
+def test_energy_tells_of_collapse_and_degeneration(tmp_path: Path):
+    results = write(tmp_path, collapsing)
+    curves = pd.read_parquet(tmp_path / "studies/whole.parquet")
+    frame = curves["method"] == "frame"
+    curves.loc[frame, "energy"] = -10.0 * curves.loc[frame, "iteration"] * (1 + curves.loc[frame, "group"])
+    curves.to_parquet(tmp_path / "studies/whole.parquet")
+    sign = JUDGES["energy_sign"](results, **WHERE)
+    assert sign.value > 0 and sign.low > 0, "FRAME's models have Φ ≤ 0 and a higher R"
+    signal = JUDGES["energy_signal"](results, **WHERE)
+    assert signal.value > 0 and signal.n == 16
+    with pytest.raises(NotHere, match="has 0 of the first kind and 32 of the other"):
+        JUDGES["energy_sign"](write(tmp_path, falling), **WHERE)
 
 
 def test_steadiness_and_speed_are_paired(tmp_path: Path):
@@ -231,6 +303,7 @@ def test_bad_claims_are_refused(tmp_path: Path, change: Callable, message: str):
 # --- editions -----------------------------------------------------------------------------------------------
 
 PAPERS = {"learning": {}, "bank": {"source": "vgg16", "weights": "w.npz"}}
+FACES = {"source": "celeba", "path": "faces", "size": 64}
 
 LOWER = Claim.model_validate(
     {
@@ -268,16 +341,25 @@ def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learning": {"T": 30}}, r"needs the paper's learning.T = 100, not 30"),
-        ({"learning": {"beta": 30}}, r"needs the paper's learning.beta = 60.0, not 30"),
-        ({"learning": {}}, "needs the paper's bank"),
+        ({}, "needs the paper's bank"),
         (PAPERS, "datasets.faces is embedded, not celeba, and can't stand for celeba"),
+        (PAPERS | {"faces": {"source": "celeba"}}, "needs the paper's size = 64 on celeba: datasets.faces has 16"),
+        (
+            PAPERS | {"faces": FACES | {"learning": {"lambda": 1e-3}}},
+            r"needs the paper's delta = 0.2 on celeba.*0.15",
+        ),
+        (
+            PAPERS | {"faces": FACES, "learning": {"T": 30}},
+            "needs the paper's T = 100 on celeba: datasets.faces has 30",
+        ),
+        (PAPERS | {"faces": FACES | {"learning": {"beta": 30}}}, "needs the paper's beta = 60.0 on celeba"),
     ],
 )
 def test_compared_is_for_the_papers_constants_and_data_only(change: dict, message: str):
-    stands = TINY["datasets"]["faces"] | {"stands_for": ["celeba"]}
+    faces = TINY["datasets"]["faces"] | {"stands_for": ["celeba"]} | change.get("faces", {})
+    edition = TINY | {"compared": True, "datasets": TINY["datasets"] | {"faces": faces}}
     with pytest.raises(UserError, match=message):
-        check(TINY | {"compared": True, "datasets": TINY["datasets"] | {"faces": stands}} | change)
+        check(edition | {key: value for key, value in change.items() if key != "faces"})
 
 
 def test_a_compared_edition_may_show_other_pictures_that_no_claim_is_judged_on():

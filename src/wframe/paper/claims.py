@@ -5,7 +5,7 @@ results into evidence: a statistic with its interval. A *rule* (`expects`) turns
 
     reproduced        the whole interval is where the claim says (a value: within its tolerance)
     direction only    the statistic is on the claimed side, but its interval reaches beyond
-    not reproduced    it is not
+    not reproduced    the statistic isn't on the claimed side (the reason says whether its interval reaches there)
     quoted            the paper took the number from elsewhere, and no producer here makes it
     not run           this edition isn't compared with the paper, lacks the runs, or has too little data to tell
 """
@@ -44,7 +44,6 @@ class Expects(Model):
 
     near: float | None = Field(None, description="the statistic is within `within` of this")
     within: float | None = Field(None, gt=0)
-    direction: bool = Field(False, description="near: any finite value at all counts as `direction only`")
     sign: Literal["negative", "positive"] | None = Field(None, description="the statistic's interval is on this side")
     at_most: float | None = None
     at_least: float | None = None
@@ -135,8 +134,7 @@ def decide(expects: Expects, evidence: Evidence) -> Outcome:
     if expects.near is not None and expects.within is not None:
         if abs(value - expects.near) <= expects.within:
             return Outcome("reproduced", f"{said} is within {expects.within:g} of {expects.near:g}")
-        verdict: Verdict = "direction only" if expects.direction else "not reproduced"
-        return Outcome(verdict, f"{said} isn't within {expects.within:g} of {expects.near:g}")
+        return Outcome("not reproduced", f"{said} isn't within {expects.within:g} of {expects.near:g}")
     if not (math.isfinite(low) and math.isfinite(high)):
         return Outcome("not run", f"{said}: too little data to tell (n = {evidence.n})")
     bound = next((b for b in (expects.at_most, expects.at_least) if b is not None), 0.0)
@@ -146,12 +144,14 @@ def decide(expects: Expects, evidence: Evidence) -> Outcome:
         f"{'below' if below else 'above'} {bound:g}" if strict else f"at {'most' if below else 'least'} {bound:g}"
     )
     # mirrored, so that one comparison serves both sides
-    middle, far = (value - bound, high - bound) if below else (bound - value, bound - low)
+    near, middle, far = (
+        (low - bound, value - bound, high - bound) if below else (bound - high, bound - value, bound - low)
+    )
     if far < 0 or (far == 0 and not strict):
         return Outcome("reproduced", f"{said}: the whole interval is {claimed}")
     if middle < 0 or (middle == 0 and not strict):
         return Outcome("direction only", f"{said} is {claimed}, its interval reaches beyond")
-    return Outcome("not reproduced", f"{said} isn't {claimed}")
+    return Outcome("not reproduced", f"{said} isn't {claimed}" + (", its interval reaches there" if near < 0 else ""))
 
 
 def judge(claim: Claim, results: Results) -> dict[str, Any]:

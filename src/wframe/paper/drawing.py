@@ -118,12 +118,14 @@ def tile(pictures: np.ndarray, columns: int = 3, gap: int = 1) -> np.ndarray:
 
 
 def show(axes: Axes, pictures: np.ndarray | None, diverged: int | None = None, columns: int = 3) -> None:
-    """Show pictures as a sheet; say so where a run diverged."""
+    """Show pictures as a sheet; say so where a run diverged (`diverged` whole iterations after its start)."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     if diverged is not None:
-        axes.text(0.5, 0.5, f"diverged at\niteration {diverged}", ha="center", va="center", transform=axes.transAxes)
+        axes.text(
+            0.5, 0.5, f"diverged in\niteration {diverged + 1}", ha="center", va="center", transform=axes.transAxes
+        )
         axes.set_facecolor("#eeeeee")
         axes.set_box_aspect(1)
     elif pictures is not None:
@@ -133,9 +135,14 @@ def show(axes: Axes, pictures: np.ndarray | None, diverged: int | None = None, c
 
 
 def bands_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean of a measure over groups and repeats with a 95% t interval: a row per dataset, method, iteration."""
+    """Mean of a measure over groups with a 95% t interval: a row per dataset, method, iteration.
+
+    Repeats of a group are averaged first. Groups that have diverged aren't in the mean; `n` counts the others.
+    """
+    keys = ["dataset", "method", "iteration"]
+    by_group = curves.groupby([*keys, "class", "setting", "group"], sort=False)[measure].mean().reset_index()
     rows = []
-    for (dataset, method, iteration), part in curves.groupby(["dataset", "method", "iteration"], sort=False):
+    for (dataset, method, iteration), part in by_group.groupby(keys, sort=False):
         mean, low, high, n = mean_interval(part[measure])
         rows.append((dataset, method, iteration, mean, low, high, n))
     return pd.DataFrame(rows, columns=["dataset", "method", "iteration", "mean", "low", "high", "n"])
@@ -145,7 +152,8 @@ def draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
     """Draw each method's mean with its band."""
     for method in bands["method"].unique():
         part = bands[bands["method"] == method]
-        label = f"{NAMES[method]} (n = {part['n'].max()})"
+        most, left = part["n"].max(), part["n"].iloc[-1]
+        label = f"{NAMES[method]} (n = {left}" + (f" of {most}, others diverged)" if left < most else ")")
         axes.plot(
             part["iteration"],
             part["mean"],
@@ -191,7 +199,7 @@ def draw_curves(
 
 def strips(results: StudyResults, runs: list[plan.Run], name: str, title: str, measure: str) -> Figure:
     """A row of snapshots per method, and beside them the curves of a measure for every group."""
-    times = [t for t in results.study.snapshots if t <= results.curves["iteration"].max()]
+    times = [t for t in sorted(set(results.study.snapshots)) if t <= results.curves["iteration"].max()]
     columns = max(1, len(times))
     canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.25))
     grid = canvas.add_gridspec(len(runs), columns + 1, width_ratios=[1] * columns + [2.6])

@@ -115,7 +115,7 @@ def figure_3(paper: Paper) -> Figure:
         side = paper.edition.datasets[name].size
         changed = paper.edition.studies[study].settings[setting].model_dump(by_alias=True, exclude_unset=True)
         symbols = {"lambda": "λ", "delta": "δ"}
-        said = ", ".join(f"{symbols.get(key, key)} = {value:g}" for key, value in changed.items()) or "safe λ, δ"
+        said = ", ".join(f"{symbols.get(key, key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
         for row, (method, clipped) in enumerate(rows):
             axes = grid[row, column]
             if row == 0:
@@ -143,7 +143,8 @@ def figure_3(paper: Paper) -> Figure:
     return Figure(
         "figure-3",
         "The collapse study",
-        "Nine chains of the first group at the end of learning, and R averaged over groups. Clipping bounds |θ|.",
+        "Nine chains of the first group at the end of learning, and R averaged over the first class's groups that "
+        "haven't diverged. Clipping bounds |θ|.",
         f"Sheets of nine pictures: {len(circumstances)} circumstances; rows FRAME, FRAME with clipping, wFRAME.",
         canvas,
         pd.DataFrame(numbers, columns=["study", "dataset", "setting", "method", "side", "R", "diverged", "groups"]),
@@ -158,7 +159,7 @@ def figure_4(paper: Paper) -> Figure:
     return Figure(
         "figure-4",
         "Response distance R, averaged over each dataset",
-        f"Mean over groups and classes; the band is its 95% interval. Lower is better.{missing}",
+        f"Mean over groups that haven't diverged, of all classes, with its 95% interval. Lower is better.{missing}",
         f"Curves of R for {', '.join(datasets)}, both methods.",
         canvas,
         numbers,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from wframe.errors import UserError
 from wframe.files import write_json, written
-from wframe.paper.stats import mean_interval, paired_difference
+from wframe.paper.stats import mean_interval
 
 IDENTITY = ["study", "dataset", "class", "setting", "method", "repeat"]
 
@@ -68,25 +68,27 @@ def join(files: list[Path]) -> pd.DataFrame:
 def final_table(curves: pd.DataFrame) -> pd.DataFrame:
     """Return one row per dataset, class and setting: R at the start and the end of both methods, paired.
 
-    `difference` is wFRAME − FRAME of the final R over groups and repeats, with a 95% t interval. Groups that
-    diverged have no final R; they are counted, not averaged. `nearest_*` is the chains' distance to the nearest
-    observed image, in grey levels.
+    `difference` is wFRAME − FRAME of the final R over groups, with a 95% t interval; repeats of a group are averaged
+    first. Groups that diverged have no final R; they are counted, not averaged. `nearest_*` is the chains' distance
+    to the nearest observed image, in grey levels.
     """
     rows = []
     for (dataset, class_, setting), part in curves.groupby(["dataset", "class", "setting"], sort=False):
         row = {"dataset": dataset, "class": class_, "setting": setting}
         ends = part[part["iteration"] == part["iteration"].max()]
         by_method = ends.pivot_table(index=["repeat", "group"], columns="method", values="R", dropna=False)
-        row["groups"] = len(by_method)
+        row["groups"] = ends["group"].nunique()
         row["R_start"] = part.loc[part["iteration"] == 1, "R"].mean()
         for method, values in ends.groupby("method", sort=False):
-            row[f"R_{method}"], row[f"R_{method}_low"], row[f"R_{method}_high"], _ = mean_interval(values["R"])
+            row[f"R_{method}"], row[f"R_{method}_low"], row[f"R_{method}_high"], _ = mean_interval(
+                values.groupby("group")["R"].mean()
+            )
             row[f"peak_{method}"] = part.loc[part["method"] == method].groupby(["repeat", "group"])["R"].max().mean()
             row[f"diverged_{method}"] = int((values["diverged"] >= 0).sum())
             row[f"nearest_{method}"] = values["nearest"].mean()
             row[f"outcome_{method}"] = outcome(part[part["method"] == method])
         if {"frame", "wframe"} <= set(by_method.columns):
-            difference = paired_difference(by_method["wframe"], by_method["frame"])
+            difference = mean_interval((by_method["wframe"] - by_method["frame"]).groupby("group").mean())
             row |= {
                 "difference": difference.mean,
                 "difference_low": difference.low,
@@ -97,7 +99,7 @@ def final_table(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcome(curves: pd.DataFrame) -> str:
-    """Say what became of one method's groups: the most frequent of learns, stalls, collapses and diverges.
+    """Say what became of one method's groups, "learns" if all do, else as "collapses 3/4, learns 1/4".
 
     By R at the end over R after the first iteration: below half it learns, above twice it collapses, between them it
     stalls; without a finite R it has diverged.
@@ -105,7 +107,10 @@ def outcome(curves: pd.DataFrame) -> str:
     R = curves.pivot(index="iteration", columns=["class", "repeat", "group"], values="R")
     ratio = R.iloc[-1] / R.bfill().iloc[0]
     named = pd.cut(ratio, [0, 0.5, 2, float("inf")], labels=["learns", "stalls", "collapses"]).astype(object)
-    return str(named.fillna("diverges").mode().iloc[0])
+    counts = named.fillna("diverges").value_counts()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return ", ".join(f"{name} {n}/{len(named)}" for name, n in counts.items())
 
 
 def to_metrics(table: pd.DataFrame) -> dict[str, Any]:

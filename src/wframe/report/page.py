@@ -154,9 +154,9 @@ def compare(row: dict[str, Any]) -> str:
     low, high = row.get("difference_low", math.nan), row.get("difference_high", math.nan)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "too few groups to tell"
-    if high < 0:
-        return "wFRAME lower"
-    return "wFRAME higher" if low > 0 else "can't tell"
+    gone = row.get("diverged_frame", 0) or row.get("diverged_wframe", 0)
+    said = "wFRAME lower" if high < 0 else "wFRAME higher" if low > 0 else "can't tell"
+    return f"{said}, of those that didn't diverge" if gone else said
 
 
 def dataset_view(results: Path, edition: config.Edition, name: str) -> dict[str, Any]:
