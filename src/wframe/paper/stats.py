@@ -1,4 +1,4 @@
-"""Uncertainty: intervals of means and of paired differences over groups."""
+"""Uncertainty: intervals of means and of shares over groups."""
 
 from typing import NamedTuple
 
@@ -26,11 +26,6 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
         return Interval(float(x[0]), np.nan, np.nan, 1)
     half = float(stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
     return Interval(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, len(x))
-
-
-def paired_difference(ours: ArrayLike, base: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the mean of ours − base over the pairs in which both are finite, with Student's t interval."""
-    return mean_interval(np.asarray(ours, dtype=float) - np.asarray(base, dtype=float), level)
 
 
 def share_interval(values: ArrayLike, level: float = 0.95) -> Interval:
