@@ -1,5 +1,6 @@
 """What all figures share: their style, the sheets of pictures, curves with bands, and how a figure is kept."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,6 +174,15 @@ def log_if_wide(axes: Axes, values: pd.Series) -> None:
         axes.set_yscale("log")
 
 
+def energy_scale(axes: Axes, values: pd.Series) -> None:
+    """Mark Φ = 0, and use a scale that is linear near it and logarithmic beyond where a collapse would flatten all."""
+    axes.axhline(0, color="black", linewidth=0.5)
+    if values.abs().max() > 1e5:
+        axes.set_yscale("symlog", linthresh=1e3)
+        axes.set_yticks([-1e9, -1e6, -1e3, 0, 1e3, 1e6, 1e9])
+        axes.set_ylim(min(-1e3, 2 * values.min()), max(1e3, 2 * values.max()))
+
+
 def draw_curves(
     results: StudyResults, measure: str, label: str, datasets: Sequence[str] | None = None
 ) -> tuple[Canvas, pd.DataFrame]:
@@ -185,11 +195,11 @@ def draw_curves(
     for axes, dataset in zip(grid.flat, datasets, strict=False):
         part = bands[bands["dataset"] == dataset]
         draw_bands(axes, part)
-        axes.set_title(results.title(dataset))
+        axes.set_title(textwrap.fill(results.title(dataset), 78 // columns))
         if measure == "R":
             log_if_wide(axes, part["mean"])
         else:
-            axes.axhline(0, color="black", linewidth=0.5)
+            energy_scale(axes, part["mean"])
         axes.legend(fontsize=7)
     for axes in list(grid.flat)[len(datasets) :]:
         axes.set_axis_off()
@@ -238,7 +248,7 @@ def strips(results: StudyResults, runs: list[plan.Run], name: str, title: str, m
     if measure == "R":
         log_if_wide(curve_axes, curves["R"])
     else:
-        curve_axes.axhline(0, color="black", linewidth=0.5)
+        energy_scale(curve_axes, curves["energy"])
     curve_axes.legend(fontsize=7)
     return Figure(
         name,

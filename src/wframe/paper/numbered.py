@@ -107,9 +107,8 @@ def figure_3(paper: Paper) -> Figure:
         sizes = paper.study("sizes").study
         circumstances += [("sizes", name, setting) for name in sizes.datasets for setting in sizes.settings]
     rows = [("frame", ""), ("frame", "-clipped"), ("wframe", "")]
-    canvas, grid = plt.subplots(
-        3, len(circumstances), figsize=(PAGE, 3 * PAGE / len(circumstances) + 0.4), squeeze=False
-    )
+    edge = min(PAGE / len(circumstances), 1.5)
+    canvas, grid = plt.subplots(3, len(circumstances), figsize=(PAGE, 3 * edge + 0.4), squeeze=False)
     numbers = []
     for column, (study, name, setting) in enumerate(circumstances):
         side = paper.edition.datasets[name].size
