@@ -175,7 +175,7 @@ def log_if_wide(axes: Axes, values: pd.Series) -> None:
 
 
 def energy_scale(axes: Axes, values: pd.Series) -> None:
-    """Mark Φ = 0, and use a scale that is linear near it and logarithmic beyond where a collapse would flatten all."""
+    """Mark Φ = 0; where a collapse would flatten all else, use a scale that is linear near 0, logarithmic beyond."""
     axes.axhline(0, color="black", linewidth=0.5)
     if values.abs().max() > 1e5:
         axes.set_yscale("symlog", linthresh=1e3)

@@ -170,7 +170,13 @@ def overview(results: StudyResults) -> Iterator[Figure]:
                 )
                 style = {"color": COLOURS[method], "linestyle": LINES[method]}
                 axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
-                axes.plot(relative.index, relative.mean(axis=1), lw=1.3, label=f"{NAMES[method]}: {said}", **style)
+                axes.plot(
+                    relative.index,
+                    relative.mean(axis=1),
+                    lw=1.3,
+                    label=f"{NAMES[method]}: " + said.replace(", ", ",\n"),
+                    **style,
+                )
             axes.set_yscale("log")
             axes.set_ylim(0.05, 50)  # what explodes leaves the panel; what stalls is seen to
             axes.set_xlim(0, curves["iteration"].max())

@@ -125,7 +125,9 @@ def figure_3(paper: Paper) -> Figure:
                 run = paper.run(study, name, method, setting + clipped)
             except NotHere:
                 show(axes, None)
-                axes.set_axis_on() if column == 0 else None
+                if column == 0:  # keeps the row's name in its place
+                    axes.set_axis_on()
+                    axes.set_box_aspect(1)
                 continue
             show(axes, paper.study(study).pictures(run)[0], paper.study(study).diverged(run))
             curves = paper.study(study).curves
