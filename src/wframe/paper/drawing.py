@@ -177,9 +177,13 @@ def log_if_wide(axes: Axes, values: pd.Series) -> None:
 def energy_scale(axes: Axes, values: pd.Series) -> None:
     """Mark Φ = 0; where a collapse would flatten all else, use a scale that is linear near 0, logarithmic beyond."""
     axes.axhline(0, color="black", linewidth=0.5)
-    if values.abs().max() > 1e5:
+    values = values[np.isfinite(values)]
+    if (largest := values.abs().max()) > 1e5:
         axes.set_yscale("symlog", linthresh=1e3)
-        axes.set_yticks([-1e9, -1e6, -1e3, 0, 1e3, 1e6, 1e9])
+        decade = int(np.log10(largest))
+        ends = [10.0**decade, 10.0 ** (decade // 2 + 1)]
+        axes.set_yticks([*(-end for end in ends), 0, *ends], minor=False)
+        axes.minorticks_off()
         axes.set_ylim(min(-1e3, 2 * values.min()), max(1e3, 2 * values.max()))
 
 

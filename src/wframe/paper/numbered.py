@@ -137,7 +137,8 @@ def figure_3(paper: Paper) -> Figure:
                 )
             ]
             end = mine[mine["iteration"] == mine["iteration"].max()]
-            axes.set_xlabel(f"R = {end['R'].mean():.3g}", fontsize=7)
+            R = end["R"].mean()
+            axes.set_xlabel(f"R = {R:.3g}" if np.isfinite(R) else "all diverged", fontsize=7)
             numbers.append(
                 (study, name, run.setting, method, side, end["R"].mean(), int((end["diverged"] >= 0).sum()), len(end))
             )
