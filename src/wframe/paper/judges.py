@@ -323,17 +323,17 @@ def _models(results: Results, study: str, datasets: list[str]) -> pd.DataFrame:
 
 
 def _apart(results: Results, study: str, statistic: str, values: pd.Series, which: pd.Series) -> Evidence:
-    """Compare the finite values of two kinds of models: the difference of means with Welch's interval."""
-    ours, base = (values[mask & np.isfinite(values)] for mask in (which, ~which))
-    if not (len(ours) and len(base)):
-        raise NotHere(f"{statistic}: study {study!r} has {len(ours)} of the first kind and {len(base)} of the other")
-    value, low, high = float(ours.mean() - base.mean()), np.nan, np.nan
-    if min(len(ours), len(base)) > 1:
-        low, high = stats.ttest_ind(ours, base, equal_var=False).confidence_interval()
-    n = min(len(ours), len(base))
-    return _evidence(
-        results, study, statistic, Interval(value, float(low), float(high), n), "models of the rarer kind"
-    )
+    """Compare the finite values of two kinds of models within each group that has both: the mean difference.
+
+    The models of a group have its nine pictures in common, so groups are what is independent.
+    """
+    finite = np.isfinite(values)
+    levels = ["dataset", "class", "group"]
+    ours, base = (values[mask & finite].groupby(level=levels).mean() for mask in (which, ~which))
+    difference = (ours - base).dropna()
+    if difference.empty:
+        raise NotHere(f"{statistic}: no group of study {study!r} has models of both kinds")
+    return _evidence(results, study, statistic, mean_interval(difference))
 
 
 def alike_at_first(results: Results, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
