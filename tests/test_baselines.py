@@ -102,7 +102,7 @@ def test_killed_and_stopped_it_ends_with_the_same_bytes(images: Path, tmp_path: 
         process.send_signal(kill)
         said = process.communicate()[1]
         assert process.returncode in (-signal.SIGKILL, 75), said
-    assert "stopped by SIGTERM after step" in said and "run the same command to go on" in said
+    assert "stopped by SIGTERM after step" in said and "run the same command to continue" in said
     assert main(command(images, tmp_path / "killed", *longer)) == 0
     record = json.loads((tmp_path / "killed.json").read_text())
     assert record["resumed"] == 1 and record["steps_run"] < 150 - 2
@@ -160,12 +160,12 @@ def test_every_module_of_the_room_is_a_baseline(name: str):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--set", "model=vae"], 'model = "vae": there is no such baseline (known: dcgan)'),
+        (["--set", "model=vae"], "model = \"vae\": Input should be 'dcgan'"),
         (["--set", "widht=3"], "widht: unknown key"),
         (["--set", "batch=32"], "20 images are less than a batch of 32: set duplicate_to"),
-        (["--set", "images=21"], "20 images, images = 21 are asked for"),
+        (["--set", "images=21"], "20 images, but images = 21"),
         (["--set", "duplicate_to=4"], "duplicate_to 4 is less than a batch of 8"),
-        (["--images", "nowhere.npy"], "nowhere.npy: not a prepared array"),
+        (["--images", "nowhere.npy"], "nowhere.npy: there are no such images"),
     ],
 )
 def test_refusals(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: list[str], message: str):

@@ -288,7 +288,7 @@ def changed(tmp_path: Path, change: Callable[[list[dict]], object]) -> Path:
         (lambda entries: entries[0].update(judge="guess"), "there is no judge 'guess'"),
         (lambda entries: entries[0].pop("expects"), "judge and expects go together"),
         (lambda entries: entries[0].update(verdict="reproduced"), "verdict: unknown key"),
-        (lambda entries: entries.append(entries[0]), "stands here twice"),
+        (lambda entries: entries.append(entries[0]), "is used twice"),
         (
             lambda entries: entries.remove(next(e for e in entries if e.get("judge") == "remark_2")),
             "no claim uses the judge remark_2",

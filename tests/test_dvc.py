@@ -229,7 +229,7 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
         assert new[f"results/{name}"] != old[f"results/{name}"], name
     records = json.loads((reader / "results/manifest.json").read_text())["runs"]
     assert records["whole/faces/all/base/wframe-0/0"]["constants"]["beta"] == 30
-    assert records["whole/mine/all/base/frame-0/0"]["inputs"]["images"] == new["results/data/mine/all.npy"]
+    assert records["whole/mine/all/base/frame-0/0"]["inputs"]["observed"] == new["results/data/mine/all.npy"]
     assert np.array_equal(np.load(reader / "results/data/mine/all.npy")[3], np.asarray(image(99)))
 
 
@@ -276,8 +276,8 @@ def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
     assert said == "stale: none\ndrifted: none\norphaned: none\ncorrupt: none\n"
 
     (here / "results/runs/whole/left.parquet").write_text("from another time")
-    with (here / "src/wframe/paper/figures.py").open("a") as code:
-        code.write("# changed\n")
+    with (here / "src/wframe/figures/datasets.py").open("a") as code:
+        code.write("changed = 1\n")
     assert "changes aren't committed" in call(here, "wframe", "publish", "release.zip", check=False)
     commit(here, "figures")
     assert "this commit makes (4 stale, 1 orphaned)" in call(here, "wframe", "publish", "release.zip", check=False)

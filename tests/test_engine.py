@@ -16,8 +16,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from wframe.__main__ import main
+from wframe.config import devices
 from wframe.data.groups import shard_span
-from wframe.engine import learner
+from wframe.engine import learner, memory
 from wframe.engine.train import load_groups
 from wframe.errors import UserError
 from wframe.model import cost
@@ -108,7 +109,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(images: Path, tmp_pa
         process.send_signal(kill)
         assert process.wait() in (-signal.SIGKILL, 75)
     last = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=True)
-    assert "go on from iteration" in last.stderr or "kept from before" in last.stderr
+    assert "resume from iteration" in last.stderr or "finished before" in last.stderr
     assert json.loads((tmp_path / "killed.json").read_text())["iterations_run"] <= 32 - 2
     assert files(tmp_path / "straight") == files(tmp_path / "killed")
 
@@ -122,7 +123,7 @@ def test_a_signal_saves_and_what_is_spoilt_is_set_aside(images: Path, tmp_path: 
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
     assert process.returncode == 75, said
-    assert "stopped by SIGINT after iteration" in said and "run the same command to go on" in said
+    assert "stopped by SIGINT after iteration" in said and "run the same command to continue" in said
 
     (kept,) = (tmp_path / ".checkpoints").glob("*.safetensors")
     whole = kept.read_bytes()
@@ -151,7 +152,7 @@ def test_out_of_memory_halves_the_batch(
 
     monkeypatch.setattr(learner, "observe", cramped)
     _, curves, record = train(images, tmp_path / "cramped")
-    assert "out of memory with 4 groups at once, going on with 2" in capsys.readouterr().err
+    assert "out of memory with 4 groups at once, continuing with 2" in capsys.readouterr().err
     assert record["batch"] == 1
     np.testing.assert_allclose(whole["R"], curves["R"], rtol=1e-3)
 
@@ -185,7 +186,7 @@ def test_memory_formula_bounds_what_is_used():
                 peak = max(peak, total)
         peaks.append(peak)
     per_group = (peaks[1] - peaks[0]) / 2
-    formula = cost.bytes_per_group(32)
+    formula = memory.bytes_per_group(32)
     assert 0.4 * formula < per_group <= formula
 
 
@@ -204,10 +205,10 @@ def test_operations_are_counted_right(G: int, side: int, β: float):
 
 
 def test_shards_take_what_was_asked():
-    assert cost.shards_for(seconds=7200, minutes=30, groups=100) == 4
-    assert cost.shards_for(seconds=7201, minutes=30, groups=100) == 5
-    assert cost.shards_for(seconds=10, minutes=30, groups=100) == 1
-    assert cost.shards_for(seconds=1e9, minutes=30, groups=7) == 7, "at most one a group"
+    assert devices.shards_for(seconds=7200, minutes=30, groups=100) == 4
+    assert devices.shards_for(seconds=7201, minutes=30, groups=100) == 5
+    assert devices.shards_for(seconds=10, minutes=30, groups=100) == 1
+    assert devices.shards_for(seconds=1e9, minutes=30, groups=7) == 7, "at most one a group"
 
 
 def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
@@ -235,7 +236,7 @@ def test_attempts_are_on_record(images: Path, tmp_path: Path):
     assert main(argv[3:]) == 0
     record = json.loads((tmp_path / "0.json").read_text())
     first, second = record["attempts"]
-    assert first["went_on_from"] is None and second["went_on_from"] == first["iterations"]
+    assert first["resumed_from"] is None and second["resumed_from"] == first["iterations"]
     assert first["iterations"] + second["iterations"] == 30 and record["resumed"] == 1
     assert first["host"] and first["seconds"] > 0
 
@@ -260,7 +261,7 @@ def test_bad_images_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match="no such images"):
         load_groups(path, 9, None)
     np.save(path, np.zeros((8, 16, 16, 3), np.uint8))
-    with pytest.raises(UserError, match="8 images, a group needs 9"):
+    with pytest.raises(UserError, match="8 images, but a group needs 9"):
         load_groups(path, 9, None)
     np.save(path, np.zeros((9, 16, 16), np.float32))
     with pytest.raises(UserError, match="expected uint8"):
@@ -269,7 +270,7 @@ def test_bad_images_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match="even sides"):
         load_groups(path, 9, None)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"not a whole \.npy file"):
+    with pytest.raises(UserError, match=r"not a whole array of images"):
         load_groups(path, 9, None)
 
 

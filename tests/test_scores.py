@@ -23,7 +23,7 @@ from wframe.errors import UserError
 from wframe.files import sha256_file
 from wframe.jobs import runs as plan
 from wframe.scores import nearest, score
-from wframe.scores.extractors import check_weights
+from wframe.scores.extractors import check_weights, extractor
 from wframe.scores.extractors.squeezenet import SqueezeNet
 from wframe.scores.nearest import distance_to_nearest, unseen
 from wframe.scores.score import evenly, gate_outcome, inception_score, over_repeats
@@ -61,7 +61,7 @@ def test_the_score_is_torch_fidelitys_own_on_a_folder(by_class: np.ndarray, tmp_
     by_hand = torch_fidelity.calculate_metrics(
         input1=str(tmp_path),
         isc=True,
-        feature_extractor="wframe-pocket",
+        feature_extractor=extractor("pocket").REGISTERED,
         feature_extractor_weights_path=str(POCKET),
         isc_splits=3,
         cuda=False,
@@ -79,7 +79,7 @@ def test_the_order_of_the_images_does_not_matter(by_class: np.ndarray):
     unshuffled = torch_fidelity.calculate_metrics(
         input1=score.Images(by_class, _Mute()),  # type: ignore[arg-type]
         isc=True,
-        feature_extractor="wframe-pocket",
+        feature_extractor=extractor("pocket").REGISTERED,
         feature_extractor_weights_path=str(POCKET),
         isc_splits=3,
         samples_shuffle=False,
@@ -186,7 +186,7 @@ def scored(digits: dict[str, Path], out: Path, *options: str) -> dict:
         ({"score": 9.71}, "real CIFAR-10 scores 9.71, expected 11.24 ± 0.11"),  # torchvision's Inception
         ({"score": float("nan")}, "scores nan"),
         ({"n": 8068}, "8,068 images, but the gate is all 50,000"),
-        ({"status": "Inception weights aren't here", "score": None}, "not passed: Inception weights aren't here"),
+        ({"status": "inception's weights aren't here", "score": None}, "not passed: inception's weights aren't here"),
     ],
 )
 def test_the_gate(change: dict, outcome: str):
@@ -234,7 +234,7 @@ def test_missing_weights_are_said_and_stop_nothing(digits: dict[str, Path], tmp_
     options = ["--extractor", "inception", "--weights", str(tmp_path / "weights.json"), "--data", str(tmp_path)]
     record = scored(digits, tmp_path / "real.json", *options, "--is-gate")
     assert record["status"] == (
-        f"Inception weights aren't here (inception/{name}): `wframe fetch inception` says what to do"
+        f"inception's weights aren't here (inception/{name}): `wframe fetch inception` says what to do"
     )
     assert record["score"] is None and record["gate"] == f"not passed: {record['status']}"
 
@@ -253,10 +253,10 @@ def test_bad_sets_are_refused(digits: dict[str, Path], tmp_path: Path, capsys: p
 
     assert "10 splits" in refused("--limit", "9")
     save_file({"chains": np.zeros((9, 8, 8, 3), np.uint8)}, tmp_path / "a.safetensors")
-    assert "no whole set of images" in refused("--samples", str(tmp_path / "a.safetensors"))
+    assert "not a whole array of images" in refused("--samples", str(tmp_path / "a.safetensors"))
     np.save(tmp_path / "b.npy", np.zeros((9, 8, 8, 3), np.float32))
     assert "expected uint8" in refused("--samples", str(tmp_path / "b.npy"))
-    assert "no whole set" in refused("--samples", str(tmp_path / "c.npy"))
+    assert "there are no such images" in refused("--samples", str(tmp_path / "c.npy"))
 
 
 # --- in the workflow ----------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: p
     edition = EDITION | {"baselines": {}, "scores": EDITION["scores"] | {"rows": rows}}
     run(tmp_path, edition, "--", target)
     table = pd.read_csv(tmp_path / target).set_index("row")
-    assert table["status"].str.startswith("SqueezeNet weights aren't here").all() and table["score"].isna().all()
+    assert table["status"].str.startswith("squeezenet's weights aren't here").all() and table["score"].isna().all()
     assert table.loc["wframe", "n"] == 18 and table.loc["wframe", "training_images"] == 18
     assert table.loc["wframe", "nearest_real_n"] == 82
     assert table.loc["wframe", "nearest"] > 0 and table.loc["wframe", "repeats"] == 2
@@ -326,7 +326,7 @@ def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: p
         ({"rows": {"a": {"dataset": "faces", "method": "frame"}}}, "a row has `dataset`; or"),
         ({"rows": {"a": {"study": "whole", "dataset": "faces", "method": "frame"}}}, "no method 'frame'"),
         ({"rows": {"a": {"baseline": "vae"}}}, "there is no baseline 'vae' (known: gan)"),
-        ({"rows": {"weights": {"dataset": "faces"}}}, "call this row otherwise"),
+        ({"rows": {"weights": {"dataset": "faces"}}}, "rename this row"),
         ({"splits": 0}, "scores.splits = 0"),
         ({"held_out": {"faces": "dogs"}}, "scores.held_out: there is no dataset 'dogs'"),
     ],

@@ -402,7 +402,7 @@ def each_goes_on(attempts: list[dict]) -> bool:
     """Whether each attempt went on where the one before was saved, and together they did all iterations once."""
     done = 0
     for attempt in attempts:
-        if attempt["went_on_from"] != (done or None):
+        if attempt["resumed_from"] != (done or None):
             return False
         done += attempt["iterations"]
     return done == T

@@ -19,8 +19,10 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from wframe.__main__ import main
+from wframe.config.edition import load
 from wframe.files import sha256_file
-from wframe.runtime.code import SOURCE, code_files
+from wframe.jobs import inputs
+from wframe.runtime.code import SOURCE, code_files, code_hash
 
 
 def jobs_in(said: str) -> dict[str, int]:
@@ -125,7 +127,7 @@ def test_from_a_number_back_to_the_images(demo: Path):
     for name, entry in manifest["outputs"].items():
         assert sha256_file(results / name) == entry["sha256"], name
     record = manifest["runs"]["whole/scenes/china/base/wframe-0/0"]
-    assert record["inputs"]["images"] == sha256_file(results / "data/scenes/china.npy")
+    assert record["inputs"]["observed"] == sha256_file(results / "data/scenes/china.npy")
     assert record["inputs"]["bank"] == sha256_file(results / "bank.safetensors")
     row = pd.read_parquet(results / "data/scenes/china.parquet").iloc[0]
     from wframe.data.readers import candidates
@@ -158,32 +160,44 @@ def test_another_constant_reruns_its_chain_only(copy: Path):
 
 
 def step_code() -> dict[str, set[str]]:
-    """Rule → the package's files whose content is its parameter, by the rules' own text."""
+    """Rule → the package's files whose content is its parameter, by the rules' own text, of the demo edition."""
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
     rules = re.findall(r"^rule (\w+):(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL)
-    modules = {name: re.search(r'code_hash\("([\w.]+)"\)', body) for name, body in rules}
+    found = {name: re.search(r"code=code_hash\((.*?)\)", body, re.DOTALL) for name, body in rules}
+    modules = {name: re.findall(r'"([\w.*]+)"', match[1]) for name, match in found.items() if match}
+    modules |= {
+        "prepare": ["wframe.data.prepare", "wframe.data.readers.embedded"],
+        "baseline": ["wframe.baselines.train", "wframe.baselines.dcgan"],
+        "score": ["wframe.scores.score", "wframe.scores.extractors.pocket"],
+    }
+    edition = load(ROOT / "config/demo.yaml")
+    assert inputs.prepare_code(edition, "faces", "all") == code_hash(*modules["prepare"])
+    assert inputs.baseline_code(edition, "dcgan", "0") == code_hash(*modules["baseline"])
+    assert inputs.score_code(edition, "real") == code_hash(*modules["score"])
+    missing = {name for name, body in rules if "code=" not in body} - {"config", "fetch"}
+    assert not missing, f"rules without a hash of their code: {missing}"
     return {
-        name: {str(file.relative_to(SOURCE)) for file in code_files(found[1])}
-        for name, found in modules.items()
-        if found
+        name: {file.relative_to(SOURCE).as_posix() for file in code_files(*names)} for name, names in modules.items()
     }
 
 
 def test_each_step_depends_on_its_code_and_no_other():
     steps = step_code()
-    assert {"prepare", "bank", "train", "summarise", "figures", "report"} <= set(steps)
 
     def users(file: str) -> set[str]:
         assert (SOURCE / file).is_file(), file
         return {name for name, files in steps.items() if file in files}
 
     assert users("report/page.py") == users("report/page.css") == users("report/page.html.j2") == {"report"}
-    assert users("paper/figures.py") == {"figures", "paper_figures"}
-    assert users("paper/judges.py") == {"figures", "paper_figures", "claims"}
+    assert users("figures/datasets.py") == users("figures/canvas.py") == {"figures", "paper_figures"}
+    assert users("claims/judges/energy.py") == users("claims/verdict.py") == {"claims"}
     assert users("engine/train.py") == {"train"}
-    assert users("data/prepare.py") == users("data/sources.py") == users("data/embedded.py") == {"prepare"}
-    assert {"train", "bank"} <= users("model/energy.py") and "prepare" not in users("model/energy.py")
+    assert users("data/prepare.py") == users("data/readers/embedded.py") == {"prepare"}
+    assert users("data/readers/cifar10.py") == set(), "the demo has no CIFAR-10"
+    assert {"train", "bank"} <= users("model/bank.py") and "prepare" not in users("model/energy.py")
     assert users("data/fetch.py") == {"weights"}, "where raw files come from changes no prepared array"
+    assert users("config/baselines.py") >= {"baseline"} and "train" not in users("config/baselines.py")
+    assert not {"baseline", "score"} & users("config/learning.py"), "a constant of FRAME's concerns no baseline"
 
 
 def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path: Path):
@@ -206,7 +220,7 @@ def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path:
     def edited(name: str) -> set[str]:
         file = source / name
         before, stamp = file.read_text(), file.stat()
-        file.write_text(before + "\n# changed\n")
+        file.write_text(before + "\nchanged = 1\n")
         os.utime(file, ns=(stamp.st_atime_ns, 10**18))  # years older than every output
         try:
             return jobs()
@@ -216,7 +230,7 @@ def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path:
     for file in source.rglob("*.py"):
         file.touch()
     assert jobs() == set(), "a copy with the same content, touched, has nothing to do"
-    assert edited("paper/figures.py") == {"figures", "paper_figures", "report"}
+    assert edited("figures/datasets.py") == {"figures", "paper_figures", "report"}
     chain = edited("model/algorithm.py")
     assert chain >= {"train", "summarise", "figures", "report"} and not chain & {"prepare", "config"}
 

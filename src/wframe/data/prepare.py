@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from wframe.config.datasets import READERS
 from wframe.data.decode import centre_square, decode
 from wframe.data.groups import completing_rows, count_groups
 from wframe.data.readers import Candidate, candidates, count
 from wframe.data.readers._files import is_tar
 from wframe.errors import UserError
 from wframe.files import atomic_write
+from wframe.runtime.code import module_names
 from wframe.runtime.progress import Progress
 
 SMALLEST = 8  # pixels; a part below this has nothing to show
@@ -52,7 +52,12 @@ COLUMNS = pa.schema(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe prepare`."""
     add = parser.add_argument
-    add("--source", choices=READERS, default="folder", help="which reader; default: class folders")
+    add(
+        "--source",
+        choices=module_names("wframe.data.readers"),
+        default="folder",
+        help="which reader; default: class folders",
+    )
     add("--path", required=True, help="the folder, archive or database; embedded: faces, scenes or digits")
     add("--data", type=Path, default=Path(), help="the folder that PATH is below; default: the current one")
     add("--class", dest="class_", default="all", help="one class; default: all images")

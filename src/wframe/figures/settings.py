@@ -8,8 +8,9 @@ import pandas as pd
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure
 from wframe.figures.curves import strips
+from wframe.results.curves import by_group
 from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe
-from wframe.results.store import Store, by_group
+from wframe.results.store import Store
 
 
 def overview(store: Store, study: str) -> Iterator[Figure]:

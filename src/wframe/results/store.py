@@ -12,8 +12,7 @@ from wframe.config.edition import Edition
 from wframe.config.studies import Study
 from wframe.data.groups import rows_of_group
 from wframe.jobs.runs import Run, runs
-
-GROUP = ["dataset", "class", "repeat", "group"]  # what identifies a model within a study, setting and method
+from wframe.results.curves import by_group
 
 
 class NotAvailable(Exception):
@@ -129,9 +128,3 @@ class Store:
         if not path.exists():
             raise NotAvailable(f"this edition has no measurement {name!r}")
         return pd.read_csv(path)
-
-
-def by_group(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return one measure's curves side by side: iterations × (dataset, class, repeat, group)."""
-    # `pivot` has a column for each group that there is; `pivot_table` would have one for each combination
-    return curves.pivot(index="iteration", columns=GROUP, values=measure)

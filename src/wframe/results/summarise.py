@@ -11,10 +11,7 @@ from wframe.errors import UserError
 from wframe.files import atomic_write, write_json
 from wframe.results.outcomes import describe
 from wframe.results.statistics import mean_interval
-from wframe.results.store import by_group
-
-IDENTITY = ["study", "dataset", "class", "setting", "method", "repeat"]
-
+from wframe.results.curves import RUN, by_group
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe summarise`."""
@@ -57,7 +54,7 @@ def join(files: list[Path]) -> pd.DataFrame:
     parts = []
     for file in files:
         part = pd.read_parquet(file)
-        if missing := [name for name in IDENTITY if name not in part]:
+        if missing := [name for name in RUN if name not in part]:
             raise UserError(f"{file}: not a run's curves: no column {', '.join(missing)}. `wframe train` writes them.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)

@@ -17,12 +17,11 @@ import torch_fidelity
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from wframe.config.scores import EXTRACTORS
 from wframe.data.arrays import load_all
 from wframe.data.registry import data_folder
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, write_json
-from wframe.runtime.code import code_hash
+from wframe.runtime.code import code_hash, module_names
 from wframe.runtime.machine import machine, peak_memory_mb, versions
 from wframe.runtime.process import choose_device, configure_process
 from wframe.runtime.progress import Progress
@@ -50,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--training", type=Path, nargs="+", required=True, help="the prepared images that were learned from (.npy)")
     add("--learned", type=int, help="only the first so many of each of these files were learned from")
     add("--held-out", type=Path, nargs="*", default=[], help="other real images; those learned from don't count")
-    add("--extractor", choices=EXTRACTORS, default="inception")
+    add("--extractor", choices=module_names("wframe.scores.extractors"), default="inception")
     add("--weights", type=Path, help="the classifier's weights, or the record of `wframe weights`")
     add("--data", type=Path, help="the data folder that such a record speaks of; default: WFRAME_DATA, else data")
     add("--splits", type=int, default=10)

@@ -9,9 +9,10 @@ from safetensors.numpy import load_file
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Settings, curves_of, evidence, mean_over_repeats, pairs
 from wframe.jobs.runs import runs
+from wframe.results.curves import GROUP
 from wframe.results.outcomes import lost
 from wframe.results.statistics import geometric_interval, mean_interval, share_interval
-from wframe.results.store import GROUP, NotAvailable, Store
+from wframe.results.store import NotAvailable, Store
 
 
 @judge
