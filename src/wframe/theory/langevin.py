@@ -153,7 +153,7 @@ def _readings(seed: int) -> tuple[dict, dict]:
         σ = 0.5 if name == "literal" else SIGMA  # settles for δ < 2σ only
         runs = {δ: sample(name, δ, σ) for δ in DELTAS}
         found = runs[DELTA]
-        chains = simulate(found.step, found.energy.slope, 20000, 300, generator(f"langevin {name}", seed))
+        chains = simulate(found.step, found.energy.slope, 20000, 600, generator(f"langevin {name}", seed))
         order = np.polyfit(np.log(DELTAS), np.log([run.bias for run in runs.values()]), 1)[0]
         numbers[f"{name}: distance to {targets(σ)[name].formula}"] = exactly(found.bias)
         numbers[f"{name}: that distance goes like δ to the power"] = exactly(order)
