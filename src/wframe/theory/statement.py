@@ -66,6 +66,7 @@ class Findings(NamedTuple):
 
     statements: list[Statement]
     curves: dict[str, Any]
+    derived: list[Statement] = []  # noqa: RUF012  questions of ours that the paper doesn't speak of
 
 
 def exactly(value: float, error: float = 0.0) -> Measure:
