@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from wframe.theory.densities import Grid, grid, kl, normal, relu
 from wframe.theory.flows import mle, tilt
-from wframe.theory.statement import Findings, Statement, curve, exactly, generator, sampled
+from wframe.theory.statement import Findings, Measure, Statement, curve, exactly, generator, sampled
 
 θ_TRUE = np.array([1.2, -0.7])
 BETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0)
@@ -88,7 +88,7 @@ def study(seed: int) -> Findings:
     for name, β_of in (("none", lambda n: 0.0), ("fixed", lambda n: 0.3), ("falling", lambda n: 3 / np.sqrt(n))):
         by_size[name] = [sampled(errors(model, n, β_of(n), 20, random)) for n in SIZES]
     free, fixed, falling = (by_size[name][-1] for name in ("none", "fixed", "falling"))
-    scale = np.linalg.norm(θ_TRUE)
+    scale = float(np.linalg.norm(θ_TRUE))
     plus, minus = model.learn(α, BETA, 0.01, 3000, +1), model.learn(α, BETA, 0.01, 3000, -1)
     statements = [
         Statement(
@@ -100,18 +100,18 @@ def study(seed: int) -> Findings:
             "|θ_β − θ*|/|θ*| at β = 60, with infinitely many observations (corrected: 100,000, β = 3/√n)",
             0.02,
             exactly(bias[-1]),
-            type(falling)(*(value / scale for value in falling)),
-            "β must fall to 0 as the number of observations grows. With a fixed β > 0, θ is drawn towards 0 for ever; "
-            "a Gaussian's mean m becomes m/(1 + β).",
+            Measure(*(float(value / scale) for value in falling)),
+            "β must fall to 0 as the number of observations grows. With a fixed β > 0, θ is drawn towards 0 for "
+            "ever; a Gaussian's mean m becomes m/(1 + β).",
             {
-                "|θ_β|/|θ*| at β = 60": exactly(np.linalg.norm(rests[-1]) / scale),
+                "|θ_β|/|θ*| at β = 60": exactly(_norm(rests[-1]) / scale),
                 "K(P*|P_β) at β = 60": exactly(lost[-1]),
                 "distance of line 14's steps to the root, β = 1": exactly(np.abs(walked - rests[5]).max()),
                 "|θ_n − θ*| of 100,000 observations, β = 0": free,
                 "the same, β = 0.3": fixed,
                 "the same, β = 3/√n": falling,
                 "|θ_β|/|θ*| at β = 60/3072 (the penalty's mean over a 32×32 image)": exactly(
-                    np.linalg.norm(model.at_rest(α, BETA / 3072)) / scale
+                    _norm(model.at_rest(α, BETA / 3072)) / scale
                 ),
                 "a Gaussian of mean 1 at β = 60": exactly(gaussian_rest(1.0, BETA)),
             },
@@ -127,11 +127,15 @@ def study(seed: int) -> Findings:
             None,
             "Minus, as Eq. 18 has it. With a plus θ runs away.",
             {
-                "|θ| after 3,000 steps, minus": exactly(np.linalg.norm(minus)),
-                "|θ|, plus (stopped above 1,000)": exactly(np.linalg.norm(plus)),
+                "|θ| after 3,000 steps, minus": exactly(_norm(minus)),
+                "|θ|, plus (stopped above 1,000)": exactly(_norm(plus)),
             },
         ),
     ]
     curves = {"betas": BETAS, "share": np.linalg.norm(rests, axis=1) / scale, "kl": lost, "sizes": SIZES}
     curves |= {f"{name}_error": [part.value for part in parts] for name, parts in by_size.items()}
     return Findings(statements, {"consistency": {name: curve(values) for name, values in curves.items()}})
+
+
+def _norm(θ: np.ndarray) -> float:
+    return float(np.linalg.norm(θ))

@@ -120,8 +120,8 @@ def study(seed: int) -> Findings:
             "Lemma 1",
             "The empirical measure of i.i.d. particles with generating function E[e^Φ] satisfies a large-deviations "
             "principle with rate I_t = K(ρ|ρ_t) + ∫Φdρ.",
-            "exact multinomial probabilities of an empirical measure on three states, n = 20 to 640, Stirling's factor "
-            "removed; I_t is taken less its minimum, since a rate's minimum is 0",
+            "exact multinomial probabilities of an empirical measure on three states, n = 20 to 640, Stirling's "
+            "factor removed; I_t is taken less its minimum, since a rate's minimum is 0",
             "difference between −(1/n) log P at n = 640 and the rate",
             1e-3,
             exactly(abs(limit - printed)),
@@ -133,7 +133,8 @@ def study(seed: int) -> Findings:
             "lemma-1-constant",
             "proof of Lemma 1: Gaussian transitions in time τ",
             "The cost of a displacement is |x − y|²/4τ.",
-            "the exact probability that n particles move by a or more on average, n = 20 to 640, Mills' ratio removed",
+            "the exact probability that n particles move by a or more on average, n = 20 to 640, Mills' ratio "
+            "removed",
             "relative difference of the constant at n = 640 to 1/(4τ)",
             1e-3,
             exactly(abs(constants[SIZES[-1]] - 1)),

@@ -168,8 +168,8 @@ def study(seed: int) -> Findings:
             "eq-14",
             "Eq. 14",
             "The functional derivative of W²(ρ0, ρ1) in ρ1 is proportional to |∇Φ|².",
-            "central differences of W² in 40 random directions, between a Gaussian and a density with two bumps; ∇Φ is "
-            "the velocity of the optimal transport, which Eqs. 11 and 13 take it to be",
+            "central differences of W² in 40 random directions, between a Gaussian and a density with two bumps; "
+            "∇Φ is the velocity of the optimal transport, which Eqs. 11 and 13 take it to be",
             "share of the derivative's square that the best multiple doesn't explain (1 − R²)",
             1e-3,
             exactly(square),
@@ -212,9 +212,11 @@ def study(seed: int) -> Findings:
             "total variation at t = 0.5",
             2e-3,
             exactly(total_variation(ou, exact_ou, dx)),
-            numbers={"distance of its steady state to q": exactly(
-                total_variation(steady(finite_volumes(space, prior), dx), relative, dx)
-            )},
+            numbers={
+                "distance of its steady state to q": exactly(
+                    total_variation(steady(finite_volumes(space, prior), dx), relative, dx)
+                )
+            },
         ),
         Statement(
             "remark-2-smooth",
@@ -232,12 +234,14 @@ def study(seed: int) -> Findings:
             "For a piecewise linear Φ, Eqs. 15 and 16 become Eqs. 10 and 8.",
             "particles with the piecewise linear Φ, for which ∇|∇Φ|² = 0 almost everywhere; and the steady state of "
             "Eq. 15 for smooth Φ whose kinks become sharp (ε from 0.5 to 0.01)",
-            "total variation between the steady states of Eqs. 15 and 10 as ε → 0 (for Eqs. 16 and 8: of the particles)",
+            "total variation between the steady states of Eqs. 15 and 10 as ε → 0 (for Eqs. 16 and 8: of the "
+            "particles)",
             0.02,
             exactly(distances[-1]),
             exactly(histogram_distance(space, flat, kinked_law)),
-            "Eq. 16 becomes Eq. 8: a particle almost never is on a kink. Eq. 15 doesn't become Eq. 10: |∇Φ|² jumps at "
-            "the kinks, its gradient is a point force there, and the limit's steady state is e^(Φ − |∇Φ|²)·q/Z.",
+            "Eq. 16 becomes Eq. 8: a particle almost never is on a kink. Eq. 15 doesn't become Eq. 10: |∇Φ|² "
+            "jumps at the kinks, its gradient is a point force there, and the limit's steady state is e^(Φ − "
+            "|∇Φ|²)·q/Z.",
             {f"distance at ε = {ε:g}": exactly(d) for ε, d in zip(WIDTHS, distances, strict=True)},
         ),
     ]

@@ -72,8 +72,8 @@ def study(seed: int) -> Findings:
             1e-9,
             exactly(off),
             exactly(off_mended),
-            "+β(γA + (1 − γ)B) with γ = (ζ − t₀)/β. The sign can't be right, since W² isn't negative; the weights are "
-            "swapped; γ = ζ/β needs t₀ = 0.",
+            "+β(γA + (1 − γ)B) with γ = (ζ − t₀)/β. The sign can't be right, since W² isn't negative; the weights "
+            "are swapped; γ = ζ/β needs t₀ = 0.",
             {
                 "second line at t₀ = 0, t₁ = 1, ζ = ¼, A = 2, B = 3": exactly(rectangles(*example)),
                 "last line there": exactly(last_line(*example)),
@@ -104,8 +104,8 @@ def study(seed: int) -> Findings:
             0.01,
             exactly(spent / least - 1),
             exactly(abs(spent_linear / least_linear - 1)),
-            "≤: the flow of the model's Φ is one way among others, its action is an upper bound. It is W² where ∇Φ is "
-            "constant along each path, which holds on one linear piece of FRAME's Φ.",
+            "≤: the flow of the model's Φ is one way among others, its action is an upper bound. It is W² where "
+            "∇Φ is constant along each path, which holds on one linear piece of FRAME's Φ.",
             {
                 "the ζ at which two rectangles are exact": exactly(ζ),
                 "mean of the rectangles over random ζ, over the integral": exactly(trapezoid / spent),

@@ -225,8 +225,8 @@ def study(seed: int) -> Findings:
             "line-8",
             "Algorithm 1, lines 5 to 8",
             "x ← x + δ²/2·(∇Φ − x/σ²) + δ·Σ with Σ ~ N(0, σ²I) samples Eq. 3.",
-            "as printed: the factor of x in one step. Each reading: its exact stationary law for δ = 0.2, the order of "
-            "its bias in δ, and a histogram of 20,000 chains",
+            "as printed: the factor of x in one step. Each reading: its exact stationary law for δ = 0.2, the "
+            "order of its bias in δ, and a histogram of 20,000 chains",
             "as printed |1 − δ²/2σ²|, which must be below 1, less 1; corrected: total variation to Eq. 3",
             0.01,
             exactly(abs(literal.a) - 1),

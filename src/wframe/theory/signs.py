@@ -1,7 +1,7 @@
 """Under which sign of Φ do Eqs. 3, 5, 7, 9, 12, 15, 17, 18 and Algorithm 1 agree? And of the penalty |∇Φ|²?
 
-For each equation the density that it leads to is computed, and set beside e^(+Φ)q and e^(−Φ)q; for each step of θ, the
-θ that it climbs to. The equation's sign is that of the nearer one. Taking Φ for −Φ in an equation flips its sign.
+For each equation the density that it leads to is computed, and set beside e^(+Φ)q and e^(−Φ)q; for each step of θ,
+the θ that it climbs to. The equation's sign is that of the nearer one. Taking Φ for −Φ in an equation flips its sign.
 """
 
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def of_energy(flip: int = 1) -> list[Sign]:
     Eqs. 9 and 18 their steps.
     """
     q, x, f = base(), SPACE.x, features()
-    Φ, slope = Φ_OF.value(x), Φ_OF.slope(x)
+    Φ = Φ_OF.value(x)
     line_8 = READINGS["preconditioned"].step(0.15, 1.0)  # line 8 with σ = 1
     drift = steady(finite_volumes(SPACE, normal(x) + Φ), 1.0)
     moved = stationary(SPACE, line_8, Φ_OF.slope) * SPACE.dx
@@ -150,8 +150,8 @@ def study(seed: int) -> Findings:
             0.5,
             exactly(len(disagree)),
             exactly(sum(sign.sign < 0 for sign in mended)),
-            f"Take −Φ for Φ in: {'; '.join(disagree)}. The other way, e^(−Φ), needs Eqs. 1, 2, 3, 8, 15, 16, the steps "
-            "of x in Eqs. 9 and 18, and lines 8 and 14 of Algorithm 1 changed.",
+            f"Take −Φ for Φ in: {'; '.join(disagree)}. The other way, e^(−Φ), needs Eqs. 1, 2, 3, 8, 15, 16, the "
+            "steps of x in Eqs. 9 and 18, and lines 8 and 14 of Algorithm 1 changed.",
             {"equations looked at": exactly(len(as_printed)), "largest distance to the own sign": exactly(worst)},
         ),
         Statement(
@@ -174,9 +174,9 @@ def study(seed: int) -> Findings:
             0.5,
             exactly(sum(sign.distance * sign.other < 0 for sign in penalty)),
             None,
-            "None that serves both: with ½W² > 0 the minimum over ρ lowers |∇Φ|² (Eqs. 15 and 16), but the maximum over "
-            "θ raises it; with Eq. 13's minus, the maximum over θ lowers it (Eq. 18, Algorithm 1), but the minimum over "
-            "ρ raises it.",
+            "None that serves both: with ½W² > 0 the minimum over ρ lowers |∇Φ|² (Eqs. 15 and 16), but the "
+            "maximum over θ raises it; with Eq. 13's minus, the maximum over θ lowers it (Eq. 18, Algorithm 1), "
+            "but the minimum over ρ raises it.",
             {f"{sign.equation}: change of E|∇Φ|²": exactly(sign.distance) for sign in penalty}
             | {"over ρ with ½W² > 0": exactly(penalty[0].other), "over θ with ½W² > 0": exactly(penalty[2].other)},
         ),

@@ -86,7 +86,7 @@ def study(seed: int) -> Findings:
     others = np.array([rate(space, skewed, two, τ) - flow(fine, *fine_bumps, τ) for τ in TIMES])
     order = np.polyfit(np.log(TIMES), np.log(np.abs(gaussian)), 1)[0]
     order_others = np.polyfit(np.log(TIMES), np.log(np.abs(others)), 1)[0]
-    I, J = printed_gaussian(0.01, 0.01)
+    printed_I, printed_J = printed_gaussian(0.01, 0.01)
     implied, marks = {}, []
     for δ in DELTAS:
         for what, τ in ((f"one step, δ = {δ:g}", δ**2 / 2), (f"{STEPS} steps, δ = {δ:g}", STEPS * δ**2 / 2)):
@@ -99,12 +99,12 @@ def study(seed: int) -> Findings:
             "small-step",
             '"I_t ≈ J_t when time step size τ → 0", Eqs. 5 and 12',
             "K(ρ|ρ_t) + ∫Φdρ ≈ ½W²(ρ, ρ_t) + ∫ρ log ρ + ∫Φdρ when τ → 0.",
-            "as printed there is no τ: both functionals for N(0, σ²) → N(σ, σ²), σ = 0.01. With τ: their difference for "
-            "Gaussians in closed form (with and without a drift) and for two other densities by entropic optimal "
-            "transport, τ from 0.32 to 0.01",
+            "as printed there is no τ: both functionals for N(0, σ²) → N(σ, σ²), σ = 0.01. With τ: their "
+            "difference for Gaussians in closed form (with and without a drift) and for two other densities by "
+            "entropic optimal transport, τ from 0.32 to 0.01",
             "as printed |I_t/J_t − 1|; corrected: the largest |I_τ − J_τ| at τ = 0.01",
             0.01,
-            exactly(abs(I / J - 1)),
+            exactly(abs(printed_I / printed_J - 1)),
             exactly(max(abs(gaussian[-1]), abs(drifting[-1]), abs(others[-1]))),
             "I_τ = inf K(γ|γ_0) over couplings, J_τ = ½[W²/2τ + ∫ρ log ρ + ∫Ψdρ] less its value at ρ_t, with Ψ = −Φ: "
             "the transition enters I, τ enters both, and entropy and energy count half.",
@@ -115,8 +115,8 @@ def study(seed: int) -> Findings:
                 "its limit 1/(4·s0·s1)": exactly(1 / (4 * s0 * s1)),
                 "with a drift: difference at τ = 0.01": exactly(drifting[-1]),
                 "other densities: difference at τ = 0.01": exactly(others[-1]),
-                "I_t as printed": exactly(I),
-                "J_t as printed": exactly(J),
+                "I_t as printed": exactly(printed_I),
+                "J_t as printed": exactly(printed_J),
             },
         ),
         Statement(

@@ -6,8 +6,8 @@ g = λβe/D for the penalty's mean over D values, λβe for its sum. With γ ~ U
     renewed:  θ_{t+1} = θ_t − g·[(1 − γ)θ_t + γθ_t]     = (1 − g)·θ_t        both halves at today's θ: γ drops out
     kept:     θ_{t+1} = θ_t − g·[(1 − γ)θ_{t−1} + γθ_t]                      the old half at yesterday's θ
 
-`renewed` settles for g < 2. `kept` is a product of random matrices: its mean square settles for g < √21 − 3, and almost
-every path while its Lyapunov exponent is negative.
+`renewed` settles for g < 2. `kept` is a product of random matrices: its mean square settles for g < √21 − 3, and
+almost every path while its Lyapunov exponent is negative.
 """
 
 import numpy as np
@@ -54,8 +54,8 @@ def penalty_gain(
 def mean_square(g: float, swapped: bool = False) -> float:
     """Return the factor per iteration by which E[θ²] grows under `kept`, in the long run.
 
-    The largest eigenvalue of E[M ⊗ M] on the moments (E θ_t², E θ_tθ_{t−1}, E θ_{t−1}²), M = [[1 − gγ, −g(1 − γ)], [1,
-    0]]; E γ = ½, E γ² = ⅓. `swapped` gives γ to the old half, as Eq. 13's weights would: E is the same.
+    The largest eigenvalue of E[M ⊗ M] on the moments (E θ_t², E θ_tθ_{t−1}, E θ_{t−1}²), with the rows 1 − gγ,
+    −g(1 − γ) and 1, 0 of M, Eγ = ½, Eγ² = ⅓. `swapped` gives γ to the old half, as Eq. 13's weights would: E stays.
     """
     node, weight = np.polynomial.legendre.leggauss(4)
     γ, w = (node + 1) / 2, weight / 2
@@ -110,8 +110,8 @@ def kept_limit() -> float:
 def loop_limit(κ: float, share: float = 0.0) -> float:
     """Return the λe below which Algorithm 1's loop θ → x → H_syn → θ settles, linearised on one piece (`tempered`).
 
-    After L steps x = κ·x + (1 − κ)·Jᵀθ, κ = (1 − δ²/2)^L, so with u = Jx: u ← κu + (1 − κ)eθ, θ ← (1 − g)θ − λu, where
-    g = λe·share and share = β/D (`renewed`; 0 for FRAME). Jury's conditions on its roots give
+    After L steps x = κ·x + (1 − κ)·Jᵀθ, κ = (1 − δ²/2)^L, so with u = Jx: u ← κu + (1 − κ)eθ, θ ← (1 − g)θ − λu,
+    where g = λe·share and share = β/D (`renewed`; 0 for FRAME). Jury's conditions on its roots give
 
         λe·[(1 − κ)/(1 + κ) + share] < 2.
     """
@@ -135,15 +135,16 @@ def study(seed: int) -> Findings:
         Statement(
             "line-12-delay",
             "Algorithm 1, lines 12 to 14",
-            "Keeping last iteration's 𝒫 (`kept`) and computing it anew (`renewed`, as printed) settle for the same λβ.",
-            "the limits of the gain g = λβe/D: of E[θ²] exactly, of almost every path by Furstenberg's formula and by "
-            "2,000 simulated paths",
+            "Keeping last iteration's 𝒫 (`kept`) and computing it anew (`renewed`, as printed) settle for the "
+            "same λβ.",
+            "the limits of the gain g = λβe/D: of E[θ²] exactly, of almost every path by Furstenberg's formula "
+            "and by 2,000 simulated paths",
             "difference between `kept`'s mean-square limit and `renewed`'s limit, 2",
             0.01,
             exactly(abs(critical - RENEWED)),
             None,
-            "`renewed`: g < 2. `kept`: E[θ²] settles for g < √21 − 3 only; almost every path for somewhat larger g. But "
-            "beyond its limit `kept` grows far more slowly.",
+            "`renewed`: g < 2. `kept`: E[θ²] settles for g < √21 − 3 only; almost every path for somewhat larger "
+            "g. But beyond its limit `kept` grows far more slowly.",
             {
                 "`kept`, limit in mean square": exactly(critical),
                 "√21 − 3": exactly(KEPT_MEAN_SQUARE),

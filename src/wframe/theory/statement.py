@@ -1,8 +1,8 @@
 """What the study says of one statement of the paper, and the rule that turns numbers into an outcome.
 
-Every statement has a *gap*: a number that is 0 where the statement holds exactly, with its interval. A statement holds
-if its gap, taken as the paper prints it, is within the tolerance; it holds if corrected if the gap of the corrected
-form is. So no outcome is typed.
+Every statement has a *gap*: a number that is 0 where the statement holds exactly, with its interval. A statement
+holds if its gap, taken as the paper prints it, is within the tolerance; it holds if corrected if the gap of the
+corrected form is. So no outcome is typed.
 """
 
 import math

@@ -69,8 +69,8 @@ def study(seed: int) -> Findings:
             "kl-vanishing",
             "Introduction and conclusion: KL-vanishing explains FRAME's collapse",
             "Where P_θ and P_r are far apart, the minimisation of K suffers from a vanishing gradient.",
-            "the derivative of K, of Jensen-Shannon and of W² in the place m of a model N(m, 1), data N(0, 1), m from ½ "
-            "to 12; and FRAME's own gradient E_Pr[f] − E_θ[f] at θ = 0 for data 1 to 30 deviations away",
+            "the derivative of K, of Jensen-Shannon and of W² in the place m of a model N(m, 1), data N(0, 1), m "
+            "from ½ to 12; and FRAME's own gradient E_Pr[f] − E_θ[f] at θ = 0 for data 1 to 30 deviations away",
             "gradient of K at m = 12 over that at m = ½ (0 where it vanishes)",
             0.05,
             exactly(far["kl"] / near["kl"]),
