@@ -108,8 +108,8 @@ def study(seed: int) -> Findings:
                 "K(P*|P_β) at β = 60": exactly(lost[-1]),
                 "distance of line 14's steps to the root, β = 1": exactly(np.abs(walked - rests[5]).max()),
                 "|θ_n − θ*| of 100,000 observations, β = 0": free,
-                "the same, β = 0.3": fixed,
-                "the same, β = 3/√n": falling,
+                "|θ_n − θ*| of 100,000 observations, β = 0.3": fixed,
+                "|θ_n − θ*| of 100,000 observations, β = 3/√n": falling,
                 "|θ_β|/|θ*| at β = 60/3072 (the penalty's mean over a 32×32 image)": exactly(
                     _norm(model.at_rest(α, BETA / 3072)) / scale
                 ),

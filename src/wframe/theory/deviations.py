@@ -138,7 +138,9 @@ def study(seed: int) -> Findings:
             "relative difference of the constant at n = 640 to 1/(4τ)",
             1e-3,
             exactly(abs(constants[SIZES[-1]] - 1)),
-            numbers={f"the same at n = {n}": exactly(abs(constants[n] - 1)) for n in SIZES[:3]},
+            numbers={
+                f"relative difference of the constant at n = {n}": exactly(abs(constants[n] - 1)) for n in SIZES[:3]
+            },
         ),
         Statement(
             "eq-20",

@@ -119,13 +119,13 @@ def _small_steps(panel: Panel, curves: dict[str, Any]) -> None:
         if "0.15" in mark["what"]:
             panel.axes.axvline(mark["tau"], color="black", lw=0.6, ls=":")
             panel.keep(f"τ of {mark['what']}", np.array([mark["tau"]]), np.array([np.nan]))
-    panel.axes.set_ylim(3e-4, 2)
+    panel.axes.set_ylim(2e-5, 2)
     panel.axes.set_xlim(0.004, 2)
     panel.note(0.19, 0.97, "one step", va="top")
     panel.note(0.77, 0.97, "50 steps", va="top", ha="right")
-    panel.note(0.54, 0.74, "Gaussians", COLOURS["wframe"], va="top", ha="right")
-    panel.note(0.77, 0.17, "dots: other densities", va="top", ha="right")
-    panel.note(0.77, 0.28, "grey: with a drift", GREY, va="top", ha="right")
+    panel.note(0.5, 0.77, "Gaussians", COLOURS["wframe"], va="top", ha="right")
+    panel.note(0.77, 0.15, "dots: other densities", va="top", ha="right")
+    panel.note(0.77, 0.27, "grey: with a drift", GREY, va="top", ha="right")
     panel.labels("time step τ", "I − J (nats)")
 
 

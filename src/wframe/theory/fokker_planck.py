@@ -147,6 +147,7 @@ def study(seed: int) -> Findings:
     at_t, law = evolve(A, start, t), steady(A, dx)
     eq_3 = space.density(prior + Φ.value(x))
     moved = particles(Φ, True, t, 300, 60000, generator("particles", seed))
+    leaping = particles(Φ, True, 10.0, 10, 60000, generator("unit steps", seed))
     settled = particles(Φ, True, 4.0, 800, 30000, generator("steady particles", seed))
     distances, kinked = [], Smooth(1e-6)
     fine = grid(-6, 6, 24001)
@@ -182,11 +183,13 @@ def study(seed: int) -> Findings:
             "eq-15-16",
             "Eqs. 15 and 16",
             "Particles of Eq. 16 follow the density of Eq. 15.",
-            "finite volumes against 60,000 particles at t = 0.6, for a smooth Φ, with a small time step put into "
-            "Eq. 16 (as printed it is 1)",
+            "finite volumes against 60,000 particles at t = 0.6, with time steps of 0.002, for a smooth Φ; as "
+            "printed, with steps of 1, the particles' law after 10 steps against the steady state",
             "total variation in 60 cells",
             0.02,
-            exactly(histogram_distance(space, moved, at_t), 0.0),
+            exactly(histogram_distance(space, leaping, law)),
+            exactly(histogram_distance(space, moved, at_t)),
+            "x ← x + τ(∇Φ − ∇|∇Φ|²) + √(2τ)·ξ with a small τ: the equations agree, the printed step is too long.",
             numbers={"distance that exact draws would have": exactly(sampling_noise(space, at_t, 60000))},
         ),
         Statement(

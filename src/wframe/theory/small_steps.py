@@ -109,8 +109,8 @@ def study(seed: int) -> Findings:
             "I_τ = inf K(γ|γ_0) over couplings, J_τ = ½[W²/2τ + ∫ρ log ρ + ∫Ψdρ] less its value at ρ_t, with Ψ = −Φ: "
             "the transition enters I, τ enters both, and entropy and energy count half.",
             {
-                "Gaussians: the difference goes like τ to the power": exactly(order),
-                "other densities: the same": exactly(order_others),
+                "Gaussians: the difference I − J goes like τ to the power": exactly(order),
+                "other densities: it goes like τ to the power": exactly(order_others),
                 "difference/τ at τ = 0.01, Gaussians": exactly(gaussian[-1] / TIMES[-1]),
                 "its limit 1/(4·s0·s1)": exactly(1 / (4 * s0 * s1)),
                 "with a drift: difference at τ = 0.01": exactly(drifting[-1]),
@@ -121,7 +121,7 @@ def study(seed: int) -> Findings:
         ),
         Statement(
             "small-step-algorithm",
-            "the same, at Algorithm 1's step",
+            "I_t ≈ J_t at the step of Algorithm 1",
             "The approximation is used for the x-steps of Algorithm 1 (σ = 0.01, δ = 0.15 or 0.2, L = 50).",
             "I_τ − J_τ in nats per pixel at τ = δ²/2 of one step and at 50 times that, for densities of width 1 (the "
             "readings in which x/σ moves) and, as printed, of width σ",

@@ -51,13 +51,14 @@ class Statement(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return the statement as a JSON-like record, its numbers rounded to what the computation can tell."""
-        named = {"gap": self.gap, "gap if corrected": self.corrected, **self.numbers}
-        numbers = {name: _to_json(measure) for name, measure in named.items() if measure is not None}
+        words = ("id", "where", "printed", "computed", "gap_is", "correction")
         return {
-            **{name: getattr(self, name) for name in ("id", "where", "printed", "computed", "gap_is", "correction")},
-            "tolerance": self.tolerance,
+            **{name: getattr(self, name) for name in words},
             "outcome": self.outcome,
-            "numbers": numbers,
+            "tolerance": self.tolerance,
+            "gap": _to_json(self.gap),
+            "gap_if_corrected": _to_json(self.corrected),
+            "numbers": [{"name": name, **(_to_json(measure) or {})} for name, measure in self.numbers.items()],
         }
 
 
@@ -97,5 +98,5 @@ def curve(values: Any) -> list[float | None]:
     return [rounded(float(value)) for value in np.asarray(values).ravel()]
 
 
-def _to_json(measure: Measure) -> dict[str, float | None]:
-    return {name: rounded(value) for name, value in measure._asdict().items()}
+def _to_json(measure: Measure | None) -> dict[str, float | None] | None:
+    return None if measure is None else {name: rounded(value) for name, value in measure._asdict().items()}

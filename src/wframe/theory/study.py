@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from wframe.engine.process import settle_process
-from wframe.files import write_json
+from wframe.files import write_json, written
 from wframe.model.bank import Bank, builtin_path, load_bank
 from wframe.theory import (
     consistency,
@@ -28,6 +28,7 @@ from wframe.theory import (
     trained,
 )
 from wframe.theory.statement import Findings
+from wframe.theory.tables import fill
 
 LINE = (
     flows,
@@ -86,6 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="the findings (.json)")
     add("--bank", default="builtin", help="`builtin`, or a bank file made by `wframe bank`")
     add("--seed", type=int, default=0)
+    add("--page", type=Path, help="a page (.md) whose tables and sections are written anew from the findings")
+    add("--figure", type=Path, help="the figure (.png)")
     add("--threads", type=int)
 
 
@@ -95,6 +98,16 @@ def main(args: argparse.Namespace) -> None:
     bank = load_bank(builtin_path() if args.bank == "builtin" else args.bank)
     findings = study(bank, args.seed)
     write_json(args.out, findings)
+    if args.page:
+        page = fill(args.page.read_text(), findings)
+        with written(args.page) as part:
+            part.write_text(page)
+    if args.figure:
+        from wframe.theory.figure import draw
+
+        canvas, _ = draw(findings)
+        with written(args.figure) as part:
+            canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
     counts = Counter(statement["outcome"] for statement in findings["statements"])
     print(f"{args.out}: {sum(counts.values())} statements: {', '.join(f'{n} {name}' for name, n in counts.items())}")
 

@@ -93,7 +93,7 @@ def gradient_ratio(gap: np.ndarray, R: np.ndarray, factor: float = 2.0, last: in
 
 
 def study(seed: int, bank: Bank) -> Findings:
-    """Look at short runs of Algorithm 1 on nine embedded images: FRAME around its limit of λ, wFRAME in the safe range.
+    """Look at short runs of Algorithm 1 on nine embedded images: FRAME around its limit of λ, wFRAME below it.
 
     The trained models of an edition are the place to ask this; here is what one group shows.
     """
