@@ -68,9 +68,8 @@ def section(statement: dict[str, Any]) -> str:
     ]
     gaps = [f"{said(s['gap'])} as stated" if s["gap"] else "", f"{said(s['gap_if_corrected'])} corrected"]
     told = ", ".join(gap for gap, there in zip(gaps, (s["gap"], s["gap_if_corrected"]), strict=True) if there)
-    lines.append(
-        f"- Gap: {s['gap_is']}" + (f": **{told}** (tolerance {_number(s['tolerance'])})" if told else "") + "."
-    )
+    within = f": **{told}** (tolerance {_number(s['tolerance'])})" if told else ""
+    lines.append(f"- Gap: {s['gap_is']}{within}.")
     if s["correction"]:
         lines.append(f"- {'Corrected' if s['outcome'] != 'does not hold' else 'Instead'}: {s['correction']}")
     if s["numbers"]:
