@@ -107,7 +107,7 @@ def test_the_committed_findings_are_those_of_the_code(fresh: dict[str, Statement
 def test_the_page_is_written_from_the_findings(findings: dict):
     page = PAGE.read_text()
     assert tables.fill(page, findings) == page, "run `wframe theory --page docs/theory.md` again"
-    assert all(f"### {name}\n" in page for name in study.ORDER)
+    assert all(f'<a id="{name}"></a>' in page and f"(#{name})" in page for name in study.ORDER)
     with pytest.raises(ValueError, match="summary"):
         tables.fill("a page without marks", findings)
 
@@ -483,7 +483,7 @@ def test_proposition_1_on_a_small_bank():
     assert pieces.centre_error(bank, at, σ, 1.0, 1 / (2 * σ**2), 1e-7) > 1e-3  # nor with the curvature mended alone
     assert pieces.kernel_error(at) < 1e-12  # but it is Eq. 9's transition
     flipped, moved, _ = pieces.changes(bank, at, 0.0, σ, 0)
-    assert flipped == moved == 0
+    assert flipped == 0 and moved < 1e-12
     flipped, moved, squared = pieces.changes(bank, at, 1.0, σ, 0)
     assert 0 < flipped < 0.5 and moved > 0 and squared > 0
 

@@ -107,7 +107,8 @@ def _masses(space: Grid, ρ: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 def _off(space: Grid, x: np.ndarray, ρ: np.ndarray) -> Measure:
     """Return the distance of particles to a density, known to what exact draws would have."""
-    return exactly(histogram_distance(space, x, ρ), sampling_noise(space, ρ, len(x)))
+    distance, noise = histogram_distance(space, x, ρ), sampling_noise(space, ρ, len(x))
+    return Measure(distance, max(0.0, distance - noise), distance + noise)
 
 
 def first_variation(seed: int, trials: int = 40) -> tuple[float, float]:

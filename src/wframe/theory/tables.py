@@ -59,9 +59,11 @@ def section(statement: dict[str, Any]) -> str:
     """Return one statement: as printed, what was computed, the outcome, the correction, the numbers."""
     s = statement
     lines = [
-        f"### {s['id']}",
+        f'<a id="{anchor(s)}"></a>',
         "",
-        f"*{s['where']}.* **{s['outcome'].capitalize()}.**",
+        f"### {s['where'][:1].upper()}{s['where'][1:]}",
+        "",
+        f"**{s['outcome'].capitalize()}.**",
         "",
         f"- Stated: {s['printed']}",
         f"- Computed: {_sentence(s['computed'])}",
