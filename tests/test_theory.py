@@ -429,6 +429,11 @@ def test_the_bias_for_small_β():
     model = consistency.Model(grid(-7, 8, 301))
     α, p = model.moments(consistency.θ_TRUE), flows.tilt(model.q, consistency.θ_TRUE @ model.f)
     assert np.allclose(model.at_rest(α, 0.0), consistency.θ_TRUE, atol=1e-8)
+    by_hand = [
+        (p @ ((θ @ model.slope) ** 2) - p @ ((consistency.θ_TRUE @ model.slope) ** 2)) / 1e-7
+        for θ in consistency.θ_TRUE + 1e-7 * np.eye(2)
+    ]
+    assert np.allclose(model.penalty(consistency.θ_TRUE), by_hand, rtol=1e-5)  # ∇θ E|∇Φ|², the density held fixed
     centred = model.f - α[:, None]
     slope = -0.5 * np.linalg.solve((centred * p) @ centred.T, model.penalty(consistency.θ_TRUE))
     assert np.allclose((model.at_rest(α, 1e-4) - consistency.θ_TRUE) / 1e-4, slope, rtol=1e-2)
