@@ -1,6 +1,6 @@
-"""FRAME Revisited, regenerated: from raw pictures to the paper's tables, figures and claims.
+"""FRAME Revisited, regenerated: from raw images to the paper's tables, figures and claims.
 
-snakemake                                    the demo edition: embedded pictures, minutes on a CPU
+snakemake                                    the demo edition: embedded images, minutes on a CPU
 snakemake -n                                 what would run
 snakemake --configfile config/paper.yaml     the paper's own data, bank and schedule
 """
@@ -16,16 +16,17 @@ include: "workflow/rules/inputs.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/scores.smk"
-include: "workflow/rules/paper.smk"
+include: "workflow/rules/measurements.smk"
+include: "workflow/rules/report.smk"
 
 
 rule data:
-    """All prepared pictures and the bank: what training needs."""
+    """All prepared images and the bank: what training needs."""
     input:
         "results/config.yaml",
         "results/bank.safetensors",
-        prepared("npy"),
-        prepared("parquet"),
+        runs.prepared_files(EDITION, "npy"),
+        runs.prepared_files(EDITION, "parquet"),
     localrule: True
 
 
@@ -35,7 +36,8 @@ rule runs:
         [
             file
             for ending in ("safetensors", "parquet", "json")
-            for file in files_of_all(ending) + baseline_files(ending)
+            for file in runs.run_files(EDITION, ending)
+            + paths.baseline_files(EDITION, ending)
         ],
     localrule: True
 

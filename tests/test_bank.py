@@ -11,9 +11,11 @@ from safetensors.torch import load_file
 from wframe.__main__ import main
 from wframe.errors import UserError
 from wframe.files import sha256_file
-from wframe.model.bank import CAFFE_MEAN, LAYERS, builtin_path, load_bank, save_bank
+from wframe.model.bank import CAFFE_MEAN, LAYERS, load_bank, save_bank
 from wframe.model.energy import responses
-from wframe.model.make_bank import convert, train
+from wframe.weights import BUILTIN_BANK
+from wframe.weights.bank import convert
+from wframe.weights.make_bank import train
 
 ABOUT = {"name": "test", "channels": "RGB", "mean": CAFFE_MEAN, "calibration": {"gain": 1.0}}
 
@@ -28,7 +30,7 @@ def weights(seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def test_the_builtin_bank_carries_its_record():
-    path = builtin_path()
+    path = BUILTIN_BANK
     assert path.stat().st_size <= 1.1e6
     about = load_bank(path).about
     assert (
@@ -38,20 +40,20 @@ def test_the_builtin_bank_carries_its_record():
 
 
 @pytest.mark.parametrize("name", ["faces/all", "scenes/brick", "digits/3"])
-def test_the_builtin_bank_was_trained_on_these_pictures(tmp_path: Path, name: str):
+def test_the_builtin_bank_was_trained_on_these_images(tmp_path: Path, name: str):
     """The hashes on its record are those of what `wframe prepare` makes now."""
     which, class_ = name.split("/")
     main(["prepare", "--source", "embedded", "--path", which, "--class", class_, "--out", str(tmp_path / "x.npy")])
-    assert load_bank(builtin_path()).about["data"][name] == sha256_file(tmp_path / "x.npy")
+    assert load_bank(BUILTIN_BANK).about["data"][name] == sha256_file(tmp_path / "x.npy")
 
 
 def test_the_builtin_banks_calibration_is_true(tmp_path: Path):
-    """Its responses on real pictures have the scale that its record states (VGG-16's is 2.6)."""
+    """Its responses on real images have the scale that its record states (VGG-16's is 2.6)."""
     options = ["--source", "embedded", "--path", "scenes", "--images", "250", "--pick", "spread"]
     main(["prepare", *options, "--out", str(tmp_path / "some.npy")])
-    bank = load_bank(builtin_path())
-    pictures = np.load(tmp_path / "some.npy")
-    mean = float(responses(bank.to(127.5), bank.pixels(pictures, 127.5)).F.mean())
+    bank = load_bank(BUILTIN_BANK)
+    images = np.load(tmp_path / "some.npy")
+    mean = float(responses(bank.to(127.5), bank.pixels(images, 127.5)).F.mean())
     assert 0.5 < mean / bank.about["calibration"]["mean_response"] < 2
 
 

@@ -16,30 +16,31 @@ import torch
 from safetensors.numpy import load_file
 from test_scores import EDITION
 
-from wframe import config
 from wframe.__main__ import main
 from wframe.baselines.dcgan import DCGAN, discriminator, generator
-from wframe.baselines.settings import MODELS, Training
-from wframe.baselines.train import Batches, Work, spread
+from wframe.baselines.train import spread
+from wframe.baselines.trainer import Batches, Work
+from wframe.config import edition as config
+from wframe.config.baselines import MODELS, Training
 from wframe.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty of the embedded faces, 16×16."""
-    path = tmp_path_factory.mktemp("pictures") / "faces" / "all.npy"
+    path = tmp_path_factory.mktemp("images") / "faces" / "all.npy"
     main(["prepare", "--source", "embedded", "--path", "faces", "--size", "16", "--images", "20", "--out", str(path)])
     return path
 
 
-def command(pictures: Path, out: Path, *more: str) -> list[str]:
+def command(images: Path, out: Path, *more: str) -> list[str]:
     settings = {"model": "dcgan", "steps": 60, "batch": 8, "width": 8, "samples": 30, "snapshots": [1, 60]}
-    argv = ["baseline", "--pictures", str(pictures), "--out", str(out), "--settings", json.dumps(settings)]
+    argv = ["baseline", "--images", str(images), "--out", str(out), "--settings", json.dumps(settings)]
     return [*argv, "--threads", "1", "--device", "cpu", *more]
 
 
-def trained(pictures: Path, out: Path, *more: str) -> tuple[dict[str, np.ndarray], pd.DataFrame, dict]:
-    assert main(command(pictures, out, *more)) == 0
+def trained(images: Path, out: Path, *more: str) -> tuple[dict[str, np.ndarray], pd.DataFrame, dict]:
+    assert main(command(images, out, *more)) == 0
     measures = pd.read_parquet(out.with_suffix(".parquet"))
     return load_file(out.with_suffix(".safetensors")), measures, json.loads(out.with_suffix(".json").read_text())
 
@@ -49,7 +50,7 @@ def files(out: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("side", [16, 32, 64])
-def test_the_networks_fit_the_pictures(side: int):
+def test_the_networks_fit_the_images(side: int):
     G, D = generator(side, 8, 100), discriminator(side, 8)
     x = G(torch.randn(2, 100, 1, 1))
     assert x.shape == (2, 3, side, side) and x.abs().max() <= 1
@@ -69,27 +70,27 @@ def test_table_1s_network_is_as_wide_as_published():
     assert model.adam_G.defaults["lr"] == 2e-4 and model.adam_G.defaults["betas"] == (0.5, 0.999)
 
 
-def test_results_and_their_record(pictures: Path, tmp_path: Path):
-    images, measures, record = trained(pictures, tmp_path / "0")
+def test_results_and_their_record(images: Path, tmp_path: Path):
+    images, measures, record = trained(images, tmp_path / "0")
     assert images["images"].shape == (30, 16, 16, 3) and images["snapshots"].shape == (2, 36, 16, 16, 3)
     assert measures["step"].tolist() == list(range(1, 61)) and np.isfinite(measures).all().all()
     assert list(measures.columns) == ["step", "loss_D", "loss_G", "D_real", "D_fake"]
-    assert record["pictures"] == 20 and record["steps_run"] == 60 and record["diverged"] is None
-    assert set(record["inputs"]) == {"faces/all.npy"} and record["spread"]["pictures"] > 10
+    assert record["images"] == 20 and record["steps_run"] == 60 and record["diverged"] is None
+    assert set(record["inputs"]) == {"faces/all.npy"} and record["spread"]["images"] > 10
     assert not list((tmp_path / ".checkpoints").glob("*")), "checkpoints go once results are safe"
 
 
-def test_same_seed_same_bytes_and_another_repeat_differs(pictures: Path, tmp_path: Path):
+def test_same_seed_same_bytes_and_another_repeat_differs(images: Path, tmp_path: Path):
     for name, repeat in (("a", "0"), ("b", "0"), ("c", "1")):
-        trained(pictures, tmp_path / name, "--repeat", repeat, "--set", "steps=3")
+        trained(images, tmp_path / name, "--repeat", repeat, "--set", "steps=3")
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert files(tmp_path / "a")[0] != files(tmp_path / "c")[0]
 
 
-def test_killed_and_stopped_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
+def test_killed_and_stopped_it_ends_with_the_same_bytes(images: Path, tmp_path: Path):
     longer = ["--set", "steps=150", "--checkpoint-every", "0"]
-    trained(pictures, tmp_path / "straight", *longer)
-    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "killed", *longer)]
+    trained(images, tmp_path / "straight", *longer)
+    argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "killed", *longer)]
     checkpoints = tmp_path / ".checkpoints"
     for kill in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
@@ -102,13 +103,13 @@ def test_killed_and_stopped_it_ends_with_the_same_bytes(pictures: Path, tmp_path
         said = process.communicate()[1]
         assert process.returncode in (-signal.SIGKILL, 75), said
     assert "stopped by SIGTERM after step" in said and "run the same command to go on" in said
-    assert main(command(pictures, tmp_path / "killed", *longer)) == 0
+    assert main(command(images, tmp_path / "killed", *longer)) == 0
     record = json.loads((tmp_path / "killed.json").read_text())
     assert record["resumed"] == 1 and record["steps_run"] < 150 - 2
     assert files(tmp_path / "straight") == files(tmp_path / "killed")
 
 
-def test_divergence_is_an_outcome(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_divergence_is_an_outcome(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A weight that isn't a number any more after ten steps: training ends, and the record says when."""
     whole_step, steps = DCGAN.step, []
 
@@ -119,13 +120,13 @@ def test_divergence_is_an_outcome(pictures: Path, tmp_path: Path, monkeypatch: p
         return whole_step(self, real, z)
 
     monkeypatch.setattr(DCGAN, "step", step)
-    images, measures, record = trained(pictures, tmp_path / "0")
+    images, measures, record = trained(images, tmp_path / "0")
     assert record["diverged"] == 50 and measures["loss_G"].isna().tolist() == [False] * 9 + [True] * 41
     assert images["images"].shape == (30, 16, 16, 3) and images["images"].dtype == np.uint8
 
 
-def test_a_few_pictures_are_repeated_evenly(tmp_path: Path):
-    """Figure 6: nine pictures, as often as makes 10,000."""
+def test_a_few_images_are_repeated_evenly(tmp_path: Path):
+    """Figure 6: nine images, as often as makes 10,000."""
     nine = np.arange(9, dtype=np.uint8).repeat(16 * 16 * 3).reshape(9, 16, 16, 3)
     settings = Training(model="dcgan", steps=1, batch=100, duplicate_to=10_000)
     work = Work(settings, nine, ("test",), torch.device("cpu"), "key", tmp_path)
@@ -161,14 +162,14 @@ def test_every_module_of_the_room_is_a_baseline(name: str):
     [
         (["--set", "model=vae"], 'model = "vae": there is no such baseline (known: dcgan)'),
         (["--set", "widht=3"], "widht: unknown key"),
-        (["--set", "batch=32"], "20 pictures are less than a batch of 32: set duplicate_to"),
-        (["--set", "images=21"], "20 pictures, images = 21 are asked for"),
+        (["--set", "batch=32"], "20 images are less than a batch of 32: set duplicate_to"),
+        (["--set", "images=21"], "20 images, images = 21 are asked for"),
         (["--set", "duplicate_to=4"], "duplicate_to 4 is less than a batch of 8"),
-        (["--pictures", "nowhere.npy"], "nowhere.npy: not a prepared array"),
+        (["--images", "nowhere.npy"], "nowhere.npy: not a prepared array"),
     ],
 )
-def test_refusals(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: list[str], message: str):
-    assert main(command(pictures, tmp_path / "0", *change)) == 2
+def test_refusals(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: list[str], message: str):
+    assert main(command(images, tmp_path / "0", *change)) == 2
     assert message in capsys.readouterr().err
 
 
@@ -187,13 +188,13 @@ def test_impossible_baselines_are_refused(change: dict, message: str):
     with pytest.raises(UserError, match=re.escape(message)):
         config.check(edition)
     wrong_side = {"faces": EDITION["datasets"]["faces"] | {"size": 24}}
-    with pytest.raises(UserError, match="pictures of 24 pixels"):
+    with pytest.raises(UserError, match="images of 24 pixels"):
         config.check(EDITION | {"datasets": wrong_side})
 
 
 @pytest.mark.real
-def test_dcgan_learns_on_real_pictures(real_data: Path, tmp_path: Path):
-    """CIFAR-10, 150 steps of a narrow network: the samples' statistics move towards the pictures'."""
+def test_dcgan_learns_on_real_images(real_data: Path, tmp_path: Path):
+    """CIFAR-10, 150 steps of a narrow network: the samples' statistics move towards the images'."""
     argv = ["prepare", "--source", "cifar10", "--path", str(real_data / "cifar10-partial"), "--images", "1000"]
     main([*argv, "--size", "32", "--out", str(tmp_path / "cifar.npy")])
     more = ["--set", "steps=150", "--set", "width=16", "--set", "learning_rate=1e-3", "--set", "batch=32"]
@@ -202,7 +203,7 @@ def test_dcgan_learns_on_real_pictures(real_data: Path, tmp_path: Path):
     real = np.load(tmp_path / "cifar.npy").astype(float)
 
     def statistics(x: np.ndarray) -> np.ndarray:
-        """Spread between pictures, and of a picture's quarters: what is there at low frequencies."""
+        """Spread between images, and of a image's quarters: what is there at low frequencies."""
         blocks = x.reshape(len(x), 4, 8, 4, 8, 3).mean((2, 4))
         return np.array([blocks.std(0).mean(), blocks.std((1, 2)).mean()])
 

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: no errors, every picture, filters and links, narrow screens, accessibility (axe)."""
+"""The page in a real Chromium: no errors, every image, filters and links, narrow screens, accessibility (axe)."""
 
 import json
 import os

@@ -11,11 +11,13 @@ import pytest
 import yaml
 from conftest import ROOT, TINY
 
-from wframe.config import Edition, check
+from wframe.claims.claim import Claim, Expects, Stated, load_claims
+from wframe.claims.evidence import JUDGES, Case, Evidence
+from wframe.claims.verdict import decide, judge, judge_all, summarise
+from wframe.config.edition import Edition, check
 from wframe.errors import UserError
 from wframe.files import sha256_file
-from wframe.paper.claims import Claim, Expects, Stated, decide, judge, judge_all, load_claims, summarise
-from wframe.paper.judges import JUDGES, Evidence, NotHere, Results
+from wframe.results.store import NotAvailable
 
 NAN = math.nan
 
@@ -65,7 +67,7 @@ def test_a_rule_is_exactly_one(expects: dict):
 T = 20
 
 
-def write(folder: Path, R: Callable[[str, int, int], float], groups: int = 8, energy: float = 1.0) -> Results:
+def write(folder: Path, R: Callable[[str, int, int], float], groups: int = 8, energy: float = 1.0) -> Case:
     """Results of a study `whole` on faces that stand for CelebA: R as a function of method, group and iteration."""
     values = json.loads(json.dumps(TINY))
     values["datasets"] = {"faces": values["datasets"]["faces"] | {"stands_for": ["celeba"]}}
@@ -80,7 +82,7 @@ def write(folder: Path, R: Callable[[str, int, int], float], groups: int = 8, en
     names = ["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy", "diverged"]
     (folder / "studies").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows, columns=names).to_parquet(folder / "studies/whole.parquet")
-    return Results(folder, check(values), {})
+    return Case(folder, check(values), {})
 
 
 def falling(method: str, group: int, t: int) -> float:
@@ -175,7 +177,7 @@ def test_the_worst_size_decides(tmp_path: Path):
     datasets = results.edition.datasets | {"large": results.edition.datasets["faces"]}
     study = results.edition.studies["whole"].model_copy(update={"datasets": ["faces", "large"]})
     edition = results.edition.model_copy(update={"datasets": datasets, "studies": {"whole": study}})
-    found = JUDGES["R_lower"](Results(tmp_path, edition, {}), **WHERE, settings=["safe"])
+    found = JUDGES["R_lower"](Case(tmp_path, edition, {}), **WHERE, settings=["safe"])
     assert found.value == 0 and found.n == 8 and "on large" in found.statistic
 
 
@@ -189,7 +191,7 @@ def test_energy_tells_of_collapse_and_degeneration(tmp_path: Path):
     assert sign.value > 0 and sign.low > 0, "FRAME's models have Φ ≤ 0 and a higher R"
     signal = JUDGES["energy_signal"](results, **WHERE)
     assert signal.value > 0 and signal.n == 8, "groups, not models"
-    with pytest.raises(NotHere, match="no group of study 'whole' has models of both kinds"):
+    with pytest.raises(NotAvailable, match="no group of study 'whole' has models of both kinds"):
         JUDGES["energy_sign"](write(tmp_path, falling), **WHERE)
 
 
@@ -219,11 +221,11 @@ def test_the_energy_s_shape(tmp_path: Path):
     ],
 )
 def test_what_an_edition_lacks_is_said(tmp_path: Path, change: dict, message: str):
-    with pytest.raises(NotHere, match=message):
+    with pytest.raises(NotAvailable, match=message):
         JUDGES["R_lower"](write(tmp_path, falling), **(WHERE | {"settings": ["safe"]} | change))
 
 
-def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Results:
+def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Case:
     """Results with a score table: row → (score, std over splits, std over seeds, repeats)."""
     table = [(row, *values, 4, "ok", "Inception score") for row, values in rows.items()]
     names = ["row", "score", "std_splits", "std_seeds", "repeats", "splits", "status", "score_name"]
@@ -231,9 +233,7 @@ def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Results:
     pd.DataFrame(table, columns=names).to_csv(folder / "tables/scores.csv", index=False)
     values = json.loads(json.dumps(TINY))
     values["scores"] = {"extractor": "pocket", "rows": {"real": {"dataset": "digits"}}}
-    return Results(
-        folder, check(values), {claim.id: claim.paper for claim in load_claims(ROOT / "config/claims.yaml")}
-    )
+    return Case(folder, check(values), {claim.id: claim.paper for claim in load_claims(ROOT / "config/claims.yaml")})
 
 
 def test_scores_are_compared_with_their_errors(tmp_path: Path):
@@ -248,7 +248,7 @@ def test_scores_are_compared_with_their_errors(tmp_path: Path):
     assert (alone.n, alone.unit) == (4, "splits"), "one training: over as many splits as the table says"
     assert alone.high - alone.value == pytest.approx(3.182 * 0.05 / 2, rel=1e-3), "Student's t of four values"
     assert JUDGES["score"](results, row="wframe").unit == "repeats"
-    with pytest.raises(NotHere, match="scores no row 'dcgan'"):
+    with pytest.raises(NotAvailable, match="scores no row 'dcgan'"):
         JUDGES["score"](results, row="dcgan")
 
 
@@ -325,7 +325,7 @@ def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
     value = LOWER.model_copy(update={"paper": Stated(value=1.0)})
     assert judge(value, results)["ours"] is None, "no number of such an edition stands beside one of the paper"
     compared = Edition.model_construct(**(results.edition.__dict__ | {"compared": True}))
-    record = judge(LOWER, Results(tmp_path, compared, {}))
+    record = judge(LOWER, Case(tmp_path, compared, {}))
     assert record["verdict"] == "reproduced" and record["here"] is None
     assert record["ours"]["from"] == {"studies/whole.parquet": sha256_file(tmp_path / "studies/whole.parquet")}
 
@@ -362,7 +362,7 @@ def test_compared_is_for_the_papers_constants_and_data_only(change: dict, messag
         check(edition | {key: value for key, value in change.items() if key != "faces"})
 
 
-def test_a_compared_edition_may_show_other_pictures_that_no_claim_is_judged_on():
+def test_a_compared_edition_may_show_other_images_that_no_claim_is_judged_on():
     assert check(TINY | {"compared": True} | PAPERS).compared
 
 

@@ -16,11 +16,13 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from wframe import config, plan
+from wframe.config import command
+from wframe.config import edition as config
+from wframe.config.learning import Learning
 from wframe.errors import UserError
 from wframe.files import sha256_file
-from wframe.learning import Learning
-from wframe.model.algorithm import Constants
+from wframe.jobs import runs as plan
+from wframe.model.constants import Constants
 from wframe.model.readings import READINGS
 from wframe.record.manifest import environment
 
@@ -55,7 +57,7 @@ def test_the_projects_editions_are_valid(path: Path):
             {"datasets": {"cats": {"source": "folder", "size": 30}}},
             "datasets.cats.size = 30: must be a multiple of 4",
         ),
-        ({"datasets": {"cats": {"source": "folder", "classes": ["a", "a"]}}}, "the same class stands here twice"),
+        ({"datasets": {"cats": {"source": "folder", "classes": ["a", "a"]}}}, "duplicate class: a"),
         ({"datasets": {"my cats": {"source": "folder"}}}, "datasets.my cats"),
         ({"studies": {"whole": {"datasets": ["dogs"]}}}, "there is no dataset 'dogs' (known: cats)"),
         ({"studies": {"whole": {"datasets": ["cats"], "methods": ["gan"]}}}, "studies.whole.methods.0"),
@@ -142,7 +144,7 @@ def test_constants_are_the_configurations():
 
 
 def test_schema_is_generated():
-    now = json.dumps(config.schema(), indent=1, ensure_ascii=False) + "\n"
+    now = json.dumps(command.schema(), indent=1, ensure_ascii=False) + "\n"
     kept = (ROOT / "config" / "schema.json").read_text()
     diff = "\n".join(difflib.unified_diff(kept.splitlines(), now.splitlines(), "config/schema.json", "the models"))
     assert not diff, f"run `python -m wframe config --schema > config/schema.json`\n{diff}"

@@ -92,7 +92,7 @@ def table(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "results/tables/whole.csv").open()))
 
 
-def picture(seed: int) -> Image.Image:
+def image(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8))
 
 
@@ -101,7 +101,7 @@ def picture(seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository as this tree is now, but tiny: raw pictures and results versioned, everything committed."""
+    """A repository as this tree is now, but tiny: raw images and results versioned, everything committed."""
     folder = tmp_path_factory.mktemp("dvc") / "origin"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -116,10 +116,10 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "config/demo.yaml").write_text(yaml.safe_dump(EDITION))
     (folder / "data/mine").mkdir()
     for index in range(9):
-        picture(index).save(folder / f"data/mine/{index}.png")
+        image(index).save(folder / f"data/mine/{index}.png")
     call(folder, "git", "init", "--quiet", "--initial-branch", "main")
     call(folder, "dvc", "add", "--quiet", "data/mine")
-    commit(folder, "raw pictures")
+    commit(folder, "raw images")
     call(folder, "snakemake")
     call(folder, "mkdir", "results/baselines", "results/scores")  # this edition has none
     call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # as after a run on a cluster
@@ -190,14 +190,14 @@ def age(folder: Path) -> None:
 
 
 def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin: Path):
-    """A style, then a constant as well, then a picture as well: each time a fresh clone pulls the old results."""
+    """A style, then a constant as well, then a image as well: each time a fresh clone pulls the old results."""
     call(origin, "dvc", "push", "--remote", "local")
     author = clone(origin, origin.parent / "author")
     call(author, "dvc", "pull", "--remote", "local", "data/mine")
     for step, jobs in {
         "style": {"report": 1},
         "constant": {"config": 1, "train": 2} | FOLLOWS,
-        "picture": {"config": 1, "prepare": 1, "train": 3} | FOLLOWS,
+        "image": {"config": 1, "prepare": 1, "train": 3} | FOLLOWS,
     }.items():
         if step == "style":
             with (author / "src/wframe/report/page.css").open("a") as style:
@@ -207,7 +207,7 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
             edition.write_text(edition.read_text().replace("beta: 60.0", "beta: 30.0"))
         else:
             (author / "data/mine/3.png").unlink()
-            picture(99).save(author / "data/mine/3.png")
+            image(99).save(author / "data/mine/3.png")
             call(author, "dvc", "add", "--quiet", "data/mine")
             call(author, "dvc", "push", "--quiet", "--remote", "local", "data/mine")
         commit(author, step)
@@ -217,7 +217,7 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
         assert jobs_to_run(reader) == jobs, step
 
     old = contents(reader)
-    assert old == contents(origin), "what was pulled was made from the old style, constant and picture"
+    assert old == contents(origin), "what was pulled was made from the old style, constant and image"
     assert "changed deps" in call(reader, "dvc", "status")
     call(reader, "dvc", "repro", "--quiet")
     assert "up to date" in call(reader, "dvc", "status")
@@ -229,8 +229,8 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
         assert new[f"results/{name}"] != old[f"results/{name}"], name
     records = json.loads((reader / "results/manifest.json").read_text())["runs"]
     assert records["whole/faces/all/base/wframe-0/0"]["constants"]["beta"] == 30
-    assert records["whole/mine/all/base/frame-0/0"]["inputs"]["pictures"] == new["results/data/mine/all.npy"]
-    assert np.array_equal(np.load(reader / "results/data/mine/all.npy")[3], np.asarray(picture(99)))
+    assert records["whole/mine/all/base/frame-0/0"]["inputs"]["images"] == new["results/data/mine/all.npy"]
+    assert np.array_equal(np.load(reader / "results/data/mine/all.npy")[3], np.asarray(image(99)))
 
 
 # --- experiments ---------------------------------------------------------------------------------------------
@@ -286,15 +286,15 @@ def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
     assert not (here / "release.zip").exists()
 
 
-def test_from_the_page_back_to_the_pictures(origin: Path):
+def test_from_the_page_back_to_the_images(origin: Path):
     tree = json.loads(call(origin, "wframe", "trace", "results/report/index.html", "--json"))
     found = {node["file"]: node for node in nodes(tree) if not node.get("again")}
     manifest = json.loads((origin / "results/manifest.json").read_text())
     assert set(found) == set(manifest["outputs"]), "the page is made of everything"
-    pictures = found["data/mine/all.npy"]["pictures"]
-    assert [row["sha256"] for row in pictures] == [
-        sha256_file(origin / "data/mine" / row["source"]) for row in pictures
-    ] and len(pictures) == 9
+    images = found["data/mine/all.npy"]["images"]
+    assert [row["sha256"] for row in images] == [
+        sha256_file(origin / "data/mine" / row["source"]) for row in images
+    ] and len(images) == 9
     said = call(origin, "wframe", "trace", "results/figures/whole/energy.pdf")
     assert "runs/whole/mine/all/base/wframe-0/0.safetensors" in said and "beta = 60.0" in said
     assert "Did you mean results/tables/whole.csv?" in call(origin, "wframe", "trace", "whole.csv", check=False)
@@ -303,8 +303,8 @@ def test_from_the_page_back_to_the_pictures(origin: Path):
 def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
     release = tmp_path / "release.zip"
     said = call(origin, "wframe", "publish", str(release))
-    assert "pictures left out (see --with-pictures): 1" in said, (
-        "the folder's pictures are somebody's; the embedded ones are free"
+    assert "images left out (see --with-images): 1" in said, (
+        "the folder's images are somebody's; the embedded ones are free"
     )
     assert sha256_file(release) in said
     assert "are as published" in call(tmp_path, "wframe", "verify", str(release))

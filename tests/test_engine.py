@@ -16,36 +16,40 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from wframe.__main__ import main
-from wframe.engine import cost, learner
-from wframe.engine.train import load_groups, shard_span
+from wframe.data.groups import shard_span
+from wframe.engine import learner
+from wframe.engine.train import load_groups
 from wframe.errors import UserError
-from wframe.model.algorithm import Constants, iterate, observe, start
-from wframe.model.bank import builtin_path, load_bank
+from wframe.model import cost
+from wframe.model.algorithm import iterate, observe, start
+from wframe.model.bank import load_bank
+from wframe.model.constants import Constants
 from wframe.model.noise import key_tensor
+from wframe.weights import BUILTIN_BANK
 
 CONSTANTS = json.dumps({"T": 6, "L": 3, "lambda": 1e-3})
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty smooth pictures of 16×16: four groups, the last one completed with the first pictures."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty smooth images of 16×16: four groups, the last one completed with the first images."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(30, 226, (30, 4, 4, 3)).astype(np.uint8)
-    path = tmp_path_factory.mktemp("pictures") / "all.npy"
+    path = tmp_path_factory.mktemp("images") / "all.npy"
     np.save(path, coarse.repeat(4, 1).repeat(4, 2))
     return path
 
 
-def command(pictures: Path, out: Path, *more: str) -> list[str]:
+def command(images: Path, out: Path, *more: str) -> list[str]:
     return [
         "train",
-        *("--pictures", str(pictures), "--out", str(out), "--constants", CONSTANTS, "--threads", "1"),
+        *("--observed", str(images), "--out", str(out), "--constants", CONSTANTS, "--threads", "1"),
         *("--device", "cpu", "--snapshots", "1,3,6", *more),
     ]
 
 
-def train(pictures: Path, out: Path, *more: str) -> tuple[dict[str, np.ndarray], pd.DataFrame, dict]:
-    assert main(command(pictures, out, *more)) == 0
+def train(images: Path, out: Path, *more: str) -> tuple[dict[str, np.ndarray], pd.DataFrame, dict]:
+    assert main(command(images, out, *more)) == 0
     images = load_file(out.with_name(out.name + ".safetensors"))
     record = json.loads(out.with_name(out.name + ".json").read_text())
     return images, pd.read_parquet(out.with_name(out.name + ".parquet")), record
@@ -59,8 +63,8 @@ def stamps(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
 
 
-def test_a_run_learns(pictures: Path, tmp_path: Path):
-    images, curves, record = train(pictures, tmp_path / "0")
+def test_a_run_learns(images: Path, tmp_path: Path):
+    images, curves, record = train(images, tmp_path / "0")
     assert images["images"].shape == (4, 9, 16, 16, 3) and images["images"].std() > 1
     assert images["snapshots"].shape == (3, 9, 16, 16, 3)
     assert np.array_equal(images["snapshots"][-1], images["images"][0])
@@ -71,18 +75,18 @@ def test_a_run_learns(pictures: Path, tmp_path: Path):
     assert not list((tmp_path / ".checkpoints").glob("*.safetensors")), "checkpoints go once results are safe"
 
 
-def test_same_seed_same_bytes_and_another_repeat_differs(pictures: Path, tmp_path: Path):
+def test_same_seed_same_bytes_and_another_repeat_differs(images: Path, tmp_path: Path):
     for name in ("a", "b"):
-        train(pictures, tmp_path / name)
-    train(pictures, tmp_path / "c", "--repeat", "1")
+        train(images, tmp_path / name)
+    train(images, tmp_path / "c", "--repeat", "1")
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert files(tmp_path / "a")[0] != files(tmp_path / "c")[0]
 
 
-def test_a_group_is_the_same_alone_in_a_batch_and_in_a_shard(pictures: Path, tmp_path: Path):
-    _, whole, _ = train(pictures, tmp_path / "whole", "--batch", "4")
-    _, single, _ = train(pictures, tmp_path / "single", "--batch", "1")
-    _, shard, _ = train(pictures, tmp_path / "shard", "--shard", "1/2")
+def test_a_group_is_the_same_alone_in_a_batch_and_in_a_shard(images: Path, tmp_path: Path):
+    _, whole, _ = train(images, tmp_path / "whole", "--batch", "4")
+    _, single, _ = train(images, tmp_path / "single", "--batch", "1")
+    _, shard, _ = train(images, tmp_path / "shard", "--shard", "1/2")
     columns = ["R", "energy", "std", "nearest"]
     np.testing.assert_allclose(whole[columns], single[columns], rtol=1e-3, atol=1e-3)
     part = whole[whole["group"] >= 2]
@@ -90,11 +94,11 @@ def test_a_group_is_the_same_alone_in_a_batch_and_in_a_shard(pictures: Path, tmp
     np.testing.assert_allclose(part[columns], shard[columns], rtol=1e-3, atol=1e-3)
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
+def test_killed_again_and_again_it_ends_with_the_same_bytes(images: Path, tmp_path: Path):
     """Killed at random, by SIGKILL (saves nothing) and SIGTERM (saves): it goes on from the last checkpoint."""
     longer = ["--set", "T=16", "--set", "L=10", "--checkpoint-every", "0", "--batch", "2"]
-    train(pictures, tmp_path / "straight", *longer)
-    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "killed", *longer)]
+    train(images, tmp_path / "straight", *longer)
+    argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "killed", *longer)]
     checkpoints, rng = tmp_path / ".checkpoints", np.random.default_rng(1)
     for kill in (signal.SIGKILL, signal.SIGTERM):
         process, before = subprocess.Popen(argv, stderr=subprocess.DEVNULL), stamps(checkpoints)
@@ -109,11 +113,9 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(pictures: Path, tmp_
     assert files(tmp_path / "straight") == files(tmp_path / "killed")
 
 
-def test_a_signal_saves_and_what_is_spoilt_is_set_aside(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-):
+def test_a_signal_saves_and_what_is_spoilt_is_set_aside(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     """SIGINT saves and says how to go on; a checkpoint that is cut off or belongs to other work isn't used."""
-    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
+    argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
     process = subprocess.Popen([*argv, "--checkpoint-every", "0"], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list((tmp_path / ".checkpoints").glob("*.safetensors")):
         time.sleep(0.05)
@@ -136,10 +138,10 @@ def test_a_signal_saves_and_what_is_spoilt_is_set_aside(
 
 
 def test_out_of_memory_halves_the_batch(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     """A device that takes one group at a time: the work still ends, with the same curves."""
-    _, whole, _ = train(pictures, tmp_path / "whole")
+    _, whole, _ = train(images, tmp_path / "whole")
     real = learner.observe
 
     def cramped(bank, c, y):
@@ -148,27 +150,27 @@ def test_out_of_memory_halves_the_batch(
         return real(bank, c, y)
 
     monkeypatch.setattr(learner, "observe", cramped)
-    _, curves, record = train(pictures, tmp_path / "cramped")
+    _, curves, record = train(images, tmp_path / "cramped")
     assert "out of memory with 4 groups at once, going on with 2" in capsys.readouterr().err
     assert record["batch"] == 1
     np.testing.assert_allclose(whole["R"], curves["R"], rtol=1e-3)
 
 
-def test_divergence_is_an_outcome(pictures: Path, tmp_path: Path):
-    images, curves, record = train(pictures, tmp_path / "0", "--set", "reading=literal", "--set", "L=40")
+def test_divergence_is_an_outcome(images: Path, tmp_path: Path):
+    images, curves, record = train(images, tmp_path / "0", "--set", "reading=literal", "--set", "L=40")
     assert (curves["diverged"] == 0).all() and curves["R"].isna().all() and len(curves) == 4 * 6
     assert record["diverged"] == 4 and images["images"].dtype == np.uint8
 
 
-def test_frame_has_no_beta(pictures: Path, tmp_path: Path):
-    _, _, record = train(pictures, tmp_path / "0", "--method", "frame")
+def test_frame_has_no_beta(images: Path, tmp_path: Path):
+    _, _, record = train(images, tmp_path / "0", "--method", "frame")
     assert record["constants"]["beta"] == 0
 
 
 def test_memory_formula_bounds_what_is_used():
     """Tensors alive at the peak of one step, counted by PyTorch's own profiler on the CPU."""
     c = Constants(T=1, L=2)
-    bank = load_bank(builtin_path()).to(c.unit)
+    bank = load_bank(BUILTIN_BANK).to(c.unit)
     peaks = []
     for G in (2, 4):
         with torch.inference_mode():
@@ -191,7 +193,7 @@ def test_memory_formula_bounds_what_is_used():
 def test_operations_are_counted_right(G: int, side: int, β: float):
     """The formula against PyTorch's own count of a whole iteration."""
     c = Constants(T=1, L=3, beta=β)
-    bank = load_bank(builtin_path()).to(c.unit)
+    bank = load_bank(BUILTIN_BANK).to(c.unit)
     observed = observe(bank, c, torch.zeros(G, 9, 3, side, side))
     state = start(bank, observed)
     with FlopCounterMode(display=False) as counter:
@@ -211,9 +213,7 @@ def test_shards_take_what_was_asked():
 def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
     """bf16 convolutions, x and θ in fp32, on faces: R moves by less than another noise moves it."""
     faces = tmp_path / "faces.npy"
-    main(
-        ["prepare", "--source", "embedded", "--path", "faces", "--size", "16", "--images", "36", "--out", str(faces)]
-    )
+    main(["prepare", "--source", "embedded", "--path", "faces", "--size", "16", "--images", "36", "--out", str(faces)])
     longer = ["--set", "T=20", "--set", "L=10"]
     _, fp32, _ = train(faces, tmp_path / "fp32", *longer)
     _, bf16, record = train(faces, tmp_path / "bf16", *longer, "--precision", "bf16")
@@ -223,9 +223,9 @@ def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
     assert by_precision.mean() < by_seed.mean()
 
 
-def test_attempts_are_on_record(pictures: Path, tmp_path: Path):
+def test_attempts_are_on_record(images: Path, tmp_path: Path):
     """A run that was stopped and went on names both processes, and counts each one's iterations."""
-    argv = [sys.executable, "-m", "wframe", *command(pictures, tmp_path / "0", "--set", "T=30", "--set", "L=20")]
+    argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "0", "--set", "T=30", "--set", "L=20")]
     argv += ["--checkpoint-every", "0"]
     process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
     while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
@@ -250,17 +250,17 @@ def test_attempts_are_on_record(pictures: Path, tmp_path: Path):
         (["--bank", "nowhere.safetensors"], "there is no such bank"),
     ],
 )
-def test_refusals(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: list[str], message: str):
-    assert main(command(pictures, tmp_path / "0", *change)) == 2
+def test_refusals(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: list[str], message: str):
+    assert main(command(images, tmp_path / "0", *change)) == 2
     assert message in capsys.readouterr().err
 
 
-def test_bad_pictures_are_refused(tmp_path: Path):
+def test_bad_images_are_refused(tmp_path: Path):
     path = tmp_path / "p.npy"
-    with pytest.raises(UserError, match="no such pictures"):
+    with pytest.raises(UserError, match="no such images"):
         load_groups(path, 9, None)
     np.save(path, np.zeros((8, 16, 16, 3), np.uint8))
-    with pytest.raises(UserError, match="8 pictures, a group needs 9"):
+    with pytest.raises(UserError, match="8 images, a group needs 9"):
         load_groups(path, 9, None)
     np.save(path, np.zeros((9, 16, 16), np.float32))
     with pytest.raises(UserError, match="expected uint8"):

@@ -10,14 +10,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from wframe.errors import UserError
-from wframe.files import read_json, sha256_file, write_json, written
+from wframe.files import atomic_write, read_json, sha256_file, write_json
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path):
     target = tmp_path / "deep" / "file.txt"
-    with written(target) as part:
+    with atomic_write(target) as part:
         part.write_text("first")
-    with pytest.raises(RuntimeError), written(target) as part:
+    with pytest.raises(RuntimeError), atomic_write(target) as part:
         part.write_text("half")
         raise RuntimeError
     assert target.read_text() == "first" and [path.name for path in target.parent.iterdir()] == ["file.txt"]
@@ -34,14 +34,14 @@ def test_a_full_disk_is_said_whoever_writes(small_disk: Path):
     for name, write in writers.items():
         with (
             pytest.raises(UserError, match=f"{name}: the disk is full. Free some space"),
-            written(small_disk / name) as part,
+            atomic_write(small_disk / name) as part,
         ):
             write(part)
         assert list(small_disk.iterdir()) == [], "nothing half-written stays"
 
 
 def test_others_may_read_what_is_written(tmp_path: Path):
-    with written(tmp_path / "x.safetensors") as part:
+    with atomic_write(tmp_path / "x.safetensors") as part:
         save_file({"x": np.zeros(3)}, part)
     (tmp_path / "plain").touch()
     assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -49,13 +49,13 @@ def test_others_may_read_what_is_written(tmp_path: Path):
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_an_unwritable_folder_is_said(tmp_path: Path, code: int):
-    with pytest.raises(UserError, match="choose another results folder"), written(tmp_path / "x"):
+    with pytest.raises(UserError, match="choose another results folder"), atomic_write(tmp_path / "x"):
         raise OSError(code, os.strerror(code))
 
 
 def test_a_file_in_the_folders_place(tmp_path: Path):
     (tmp_path / "results").write_text("in the way")
-    with pytest.raises(UserError, match="results"), written(tmp_path / "results" / "x"):
+    with pytest.raises(UserError, match="results"), atomic_write(tmp_path / "results" / "x"):
         pass
 
 

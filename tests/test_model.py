@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from wframe.model import noise
-from wframe.model.algorithm import Constants, iterate, observe, start
+from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import Bank
+from wframe.model.constants import Constants
 from wframe.model.energy import energy, gradient, mean_response, penalty_gradient, pull, push, responses
 from wframe.model.measures import nearest_distance, response_distance
 from wframe.model.readings import READINGS
@@ -21,9 +22,7 @@ def tiny_bank(seed: int = 0, scale: float = 1.0, widths: tuple[int, ...] = (6, 5
     generator = torch.Generator().manual_seed(seed)
     layers, channels = [], 3
     for width in widths:
-        weight = (
-            torch.randn(width, channels, 3, 3, generator=generator, dtype=DOUBLE) * scale / math.sqrt(9 * channels)
-        )
+        weight = torch.randn(width, channels, 3, 3, generator=generator, dtype=DOUBLE) * scale / math.sqrt(9 * channels)
         layers.append((weight, 0.1 * torch.randn(width, generator=generator, dtype=DOUBLE)))
         channels = width
     return Bank(tuple(layers), (0.0, 0.0, 0.0), {}, "").to(1.0, dtype=DOUBLE)
@@ -121,12 +120,12 @@ def test_remark_2_fails_across_borders(bank: Bank):
 
 @pytest.mark.parametrize("name", ["preconditioned", "lineage", "tempered"])
 def test_stationary_variance_without_energy(name: str):
-    """With θ = 0 the chains settle to the variance that the recursion x ← a·x + c·ξ implies."""
+    """With θ = 0 the chains settle to the variance that the recursion x ← a·x + s·ξ implies."""
     step = READINGS[name].step(0.5, 0.3)
     keys = noise.key_tensor([noise.group_key(name)])
     x, squares = torch.zeros(1, 4, 3, 16, 16), []
     for j in range(400):
-        x = step.a * x + step.c * noise.normal(keys, 0, j, x.shape[1:])
+        x = step.a * x + step.s * noise.normal(keys, 0, j, x.shape[1:])
         if j >= 100:
             squares.append(x.square().mean())
     std = step.stationary_std()
@@ -141,8 +140,8 @@ def test_without_the_prior_chains_walk_randomly():
     keys = noise.key_tensor([1])
     x = torch.zeros(1, 4, 3, 16, 16)
     for j in range(100):
-        x = step.a * x + step.c * noise.normal(keys, 0, j, x.shape[1:])
-    assert math.isclose(float(x.var()), 100 * step.c**2, rel_tol=0.1)
+        x = step.a * x + step.s * noise.normal(keys, 0, j, x.shape[1:])
+    assert math.isclose(float(x.var()), 100 * step.s**2, rel_tol=0.1)
 
 
 def test_literal_reading_never_settles():

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from wframe.config import load
-from wframe.paper.drawing import tile
-from wframe.paper.judges import NotHere
-from wframe.paper.numbered import Paper, figure_2, figure_4
-from wframe.paper.stats import mean_interval
-from wframe.report.page import compare, duration, number
+from wframe.config.edition import load
+from wframe.figures.canvas import tile
+from wframe.figures.paper import figure_2, figure_4
+from wframe.report.text import duration, number
+from wframe.report.views import compare
+from wframe.results.statistics import mean_interval
+from wframe.results.store import NotAvailable, Store
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -67,7 +68,7 @@ def test_headings_are_in_order_and_ids_differ(page: tuple[str, Outline]):
     assert len(set(outline.ids)) == len(outline.ids)
 
 
-def test_every_link_and_picture_leads_somewhere(page: tuple[str, Outline], tiny: Path):
+def test_every_link_and_image_leads_somewhere(page: tuple[str, Outline], tiny: Path):
     text, outline = page
     folder = tiny / "results/report"
     for link in outline.links:
@@ -102,19 +103,19 @@ def test_a_figure_that_cant_be_drawn_says_why(page: tuple[str, Outline]):
 def test_a_figure_of_two_datasets_shows_the_one_that_is_there(tiny: Path):
     edition = load(tiny / "results/config.yaml")
     faces = edition.datasets["faces"].model_copy(update={"stands_for": ["celeba"]})
-    paper = Paper(tiny / "results", edition.model_copy(update={"datasets": edition.datasets | {"faces": faces}}))
+    paper = Store(tiny / "results", edition.model_copy(update={"datasets": edition.datasets | {"faces": faces}}))
     for draw in (figure_2, figure_4):
-        assert "Not here: this edition's study 'whole' has no dataset for lsun-bedroom" in draw(paper).caption
-    with pytest.raises(NotHere, match=r"no dataset for lsun-bedroom; .* no dataset for celeba"):
-        figure_2(Paper(tiny / "results", edition))
+        assert "Not available: this edition's study 'whole' has no dataset for lsun-bedroom" in draw(paper).caption
+    with pytest.raises(NotAvailable, match=r"no dataset for lsun-bedroom; .* no dataset for celeba"):
+        figure_2(Store(tiny / "results", edition))
 
 
 def test_figures_carry_their_numbers(tiny: Path):
     curves = pd.read_parquet(tiny / "results/studies/whole.parquet")
     numbers = pd.read_csv(tiny / "results/figures/whole/response-distance.csv")
-    one = numbers[
-        (numbers["dataset"] == "faces") & (numbers["method"] == "wframe") & (numbers["iteration"] == 3)
-    ].iloc[0]
+    one = numbers[(numbers["dataset"] == "faces") & (numbers["method"] == "wframe") & (numbers["iteration"] == 3)].iloc[
+        0
+    ]
     R = curves[(curves["dataset"] == "faces") & (curves["method"] == "wframe") & (curves["iteration"] == 3)]["R"]
     assert one["n"] == 2 and one["mean"] == pytest.approx(R.mean(), rel=1e-5)
     for ending in (".png", ".pdf"):
@@ -129,14 +130,14 @@ def test_a_diverged_run_is_said_not_drawn(tiny: Path):
     assert snapshots.shape[0] == 0
 
 
-def test_tile_puts_pictures_in_rows():
-    pictures = np.stack([np.full((4, 4, 3), value, np.uint8) for value in range(9)])
-    sheet = tile(pictures)
+def test_tile_puts_images_in_rows():
+    images = np.stack([np.full((4, 4, 3), value, np.uint8) for value in range(9)])
+    sheet = tile(images)
     assert sheet.shape == (14, 14, 3)
     assert sheet[0, 5, 0] == 1 and sheet[5, 0, 0] == 3 and sheet[13, 13, 0] == 8 and sheet[4, 0, 0] == 255
 
 
-def test_pictures_in_the_sheet_are_the_chains(tiny: Path):
+def test_images_in_the_sheet_are_the_chains(tiny: Path):
     sheet = np.asarray(Image.open(tiny / "results/figures/whole/samples-faces-all.png").convert("RGB"))
     assert sheet.std() > 20
 

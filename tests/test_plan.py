@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 from conftest import ROOT, TINY
 
-from wframe import plan
 from wframe.__main__ import main
-from wframe.config import check, load
+from wframe.config.edition import check, load
 from wframe.errors import UserError
+from wframe.jobs import runs as plan
 
 
 def test_the_papers_plan_is_printed(capsys: pytest.CaptureFixture, tmp_path: Path):
     """All of CIFAR-10 is 5,556 groups, some 97 PFLOP a method; the table says so, and what it comes to."""
     assert (
-        main(["plan", "--configfile", str(ROOT / "config/paper.yaml"), "--on", "H200", "--results", str(tmp_path)])
-        == 0
+        main(["plan", "--configfile", str(ROOT / "config/paper.yaml"), "--on", "H200", "--results", str(tmp_path)]) == 0
     )
     said = capsys.readouterr().out
     (row,) = [line.split() for line in said.splitlines() if "cifar10-unlabelled" in line and "wframe" in line]
@@ -51,11 +50,12 @@ def test_a_limit_below_the_target_is_refused():
         check(TINY | {"job": {"gpu": "A100", "minutes": 40}})
 
 
-def test_prepared_pictures_are_counted(tmp_path: Path):
-    from wframe.engine.estimate import count_groups
+def test_prepared_images_are_counted(tmp_path: Path):
+
+    from wframe.jobs.plan import groups_of_class
 
     edition = load(ROOT / "config/demo.yaml")
-    assert count_groups(edition, "whole", "faces", "all", tmp_path) is None
+    assert groups_of_class(edition, "whole", "faces", "all", tmp_path) is None
     (tmp_path / "data/faces").mkdir(parents=True)
     np.save(tmp_path / "data/faces/all.npy", np.zeros((19, 4, 4, 3), np.uint8))
-    assert count_groups(edition, "whole", "faces", "all", tmp_path) == 3
+    assert groups_of_class(edition, "whole", "faces", "all", tmp_path) == 3

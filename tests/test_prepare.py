@@ -1,4 +1,4 @@
-"""Preparation: dirty pictures, archives, picking, manifests; each file made here, none from elsewhere."""
+"""Preparation: dirty images, archives, picking, manifests; each file made here, none from elsewhere."""
 
 import argparse
 import hashlib
@@ -25,7 +25,7 @@ from PIL import Image
 from wframe.__main__ import main
 
 
-def picture(seed: int, side: int = 40, mode: str = "RGB") -> Image.Image:
+def image(seed: int, side: int = 40, mode: str = "RGB") -> Image.Image:
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((side, side))
     return coarse.convert(mode)
@@ -46,11 +46,11 @@ def prepare(path: Path | str, out: Path, *options: str) -> tuple[int, np.ndarray
 
 @pytest.fixture
 def clean(tmp_path: Path) -> Path:
-    """Twelve good pictures of class `good`."""
+    """Twelve good images of class `good`."""
     folder = tmp_path / "raw" / "good"
     folder.mkdir(parents=True)
     for index in range(12):
-        (folder / f"{index}.png").write_bytes(encoded(picture(index)))
+        (folder / f"{index}.png").write_bytes(encoded(image(index)))
     return tmp_path / "raw"
 
 
@@ -63,9 +63,7 @@ def test_rows_lead_back_to_their_files(clean: Path, tmp_path: Path):
     for row, line in manifest.iterrows():
         raw = (clean / line["source"]).read_bytes()
         assert line["sha256"] == hashlib.sha256(raw).hexdigest()
-        by_hand = (
-            Image.open(io.BytesIO(raw)).convert("RGB").resize((16, 16), Image.Resampling.LANCZOS, (0, 0, 40, 40))
-        )
+        by_hand = Image.open(io.BytesIO(raw)).convert("RGB").resize((16, 16), Image.Resampling.LANCZOS, (0, 0, 40, 40))
         assert np.array_equal(array[row], np.asarray(by_hand))
     about = json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"wframe"])
     assert about["totals"] == {"used": 12} and about["options"]["class_"] == "good"
@@ -106,44 +104,44 @@ def deep_colours() -> bytes:
 
 def dirty(folder: Path) -> dict[str, str]:
     """Write one of each kind of dirty file; return what should become of it."""
-    good = picture(100, 64)
+    good = image(100, 64)
     exif = Image.Exif()
     exif[0x0112] = 6
-    deep = Image.fromarray(np.asarray(picture(101, 40, "L")).astype(np.uint16) * 257)
-    clear = picture(102).convert("RGBA")
+    deep = Image.fromarray(np.asarray(image(101, 40, "L")).astype(np.uint16) * 257)
+    clear = image(102).convert("RGBA")
     clear.putalpha(0)
     files = {
         "truncated.jpg": (encoded(good, "JPEG")[:600], "skipped"),
-        "grey.png": (encoded(picture(103, 40, "L")), "L→RGB"),
+        "grey.png": (encoded(image(103, 40, "L")), "L→RGB"),
         "alpha.png": (encoded(clear), "alpha over white"),
-        "print.jpg": (encoded(picture(104, 40, "CMYK"), "JPEG"), "CMYK→RGB"),
+        "print.jpg": (encoded(image(104, 40, "CMYK"), "JPEG"), "CMYK→RGB"),
         "deep.png": (encoded(deep), "16-bit→8-bit"),
-        "turned.jpg": (encoded(picture(105), "JPEG", exif=exif), "EXIF-rotated"),
-        "palette.gif": (encoded(picture(106), "GIF"), "P→RGB"),
+        "turned.jpg": (encoded(image(105), "JPEG", exif=exif), "EXIF-rotated"),
+        "palette.gif": (encoded(image(106), "GIF"), "P→RGB"),
         "deep colours.png": (deep_colours(), "16-bit→8-bit"),
         "floats.tif": (encoded(Image.new("F", (40, 40), 0.5), "TIFF"), "skipped"),
-        "program.eps": (encoded(picture(112), "EPS"), "skipped"),
-        "dot.png": (encoded(picture(107, 1)), "skipped"),
+        "program.eps": (encoded(image(112), "EPS"), "skipped"),
+        "dot.png": (encoded(image(107, 1)), "skipped"),
         "empty.jpg": (b"", "skipped"),
-        "wrong.txt": (encoded(picture(108)), ""),
+        "wrong.txt": (encoded(image(108)), ""),
         "not an image.jpg": (b"<html>sorry</html>", "skipped"),
-        "schöne Katze.png": (encoded(picture(109)), ""),
-        "small.png": (encoded(picture(110, 10)), "upsampled"),
-        "twin a.png": (encoded(picture(111)), ""),
-        "twin b.png": (encoded(picture(111)), "duplicate"),
+        "schöne Katze.png": (encoded(image(109)), ""),
+        "small.png": (encoded(image(110, 10)), "upsampled"),
+        "twin a.png": (encoded(image(111)), ""),
+        "twin b.png": (encoded(image(111)), "duplicate"),
     }
     for name, (raw, _) in files.items():
         (folder / name).write_bytes(raw)
     return {name: fate for name, (_, fate) in files.items()}
 
 
-def test_dirty_pictures_are_converted_or_skipped_and_counted(clean: Path, tmp_path: Path):
+def test_dirty_images_are_converted_or_skipped_and_counted(clean: Path, tmp_path: Path):
     folder = clean / "good"
     fates = dirty(folder)
     (folder / "loop").symlink_to(folder)
     (folder / "endless.png").symlink_to(folder / "endless.png")
     os.mkfifo(folder / "pipe.png")
-    (folder / os.fsdecode(b"latin-\xe4.png")).write_bytes(encoded(picture(113)))
+    (folder / os.fsdecode(b"latin-\xe4.png")).write_bytes(encoded(image(113)))
     for hidden in (".DS_Store", "Thumbs.db"):
         (folder / hidden).write_bytes(b"hidden")
     _, array, manifest = prepare(clean, tmp_path / "x.npy", "--class", "good", "--skip-limit", "0.5")
@@ -169,17 +167,17 @@ def test_dirty_pictures_are_converted_or_skipped_and_counted(clean: Path, tmp_pa
     clear = array[int(lines.loc["good/alpha.png", "row"])]
     assert (clear == 255).all(), "what is transparent is white"
     turned = array[int(lines.loc["good/turned.jpg", "row"])].astype(int)
-    upright = np.asarray(picture(105).rotate(-90).resize((16, 16), Image.Resampling.LANCZOS)).astype(int)
+    upright = np.asarray(image(105).rotate(-90).resize((16, 16), Image.Resampling.LANCZOS)).astype(int)
     assert abs(turned - upright).mean() < 8
     deep = array[int(lines.loc["good/deep.png", "row"])].astype(int)
-    assert abs(deep - np.asarray(picture(101, 40, "L").convert("RGB").resize((16, 16), 1)).astype(int)).max() <= 1
+    assert abs(deep - np.asarray(image(101, 40, "L").convert("RGB").resize((16, 16), 1)).astype(int)).max() <= 1
 
 
 def test_too_many_skips_stop_it(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     (clean / "good/bad.png").write_bytes(b"nothing")
     code, _, _ = prepare(clean, tmp_path / "x.npy", "--class", "good")
     said = capsys.readouterr().err
-    assert code == 2 and "1 of 13 pictures can't be used" in said and "good/bad.png: " in said
+    assert code == 2 and "1 of 13 images can't be used" in said and "good/bad.png: " in said
     assert not (tmp_path / "x.npy").exists() and not list(tmp_path.glob(".x*")), "nothing half-written is left"
 
 
@@ -192,19 +190,19 @@ def test_a_decompression_bomb_is_skipped(clean: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.xz"])
 def test_archives_and_members_that_point_outside(clean: Path, tmp_path: Path, kind: str):
-    archive = tmp_path / f"pictures.{kind}"
+    archive = tmp_path / f"images.{kind}"
     files = sorted((clean / "good").iterdir())
     if kind == "zip":
         with zipfile.ZipFile(archive, "w") as zipped:
             for file in files:
                 zipped.write(file, f"train/good/{file.name}")
-            zipped.writestr("train/good/../../evil.png", encoded(picture(1)))
+            zipped.writestr("train/good/../../evil.png", encoded(image(1)))
     else:
         with tarfile.open(archive, f"w:{kind.partition('.')[2]}") as tar:
             for file in files:
                 tar.add(file, f"train/good/{file.name}")
             evil = tarfile.TarInfo("train/good/../../evil.png")
-            evil.size = len(raw := encoded(picture(1)))
+            evil.size = len(raw := encoded(image(1)))
             tar.addfile(evil, io.BytesIO(raw))
     _, array, manifest = prepare(f"{archive}!train", tmp_path / "x.npy", "--class", "good", "--skip-limit", "0.1")
     assert array is not None and manifest is not None
@@ -214,8 +212,8 @@ def test_archives_and_members_that_point_outside(clean: Path, tmp_path: Path, ki
 
 @pytest.mark.parametrize("kind", ["", "gz", "xz"])
 def test_a_truncated_archive_is_refused(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, kind: str):
-    """Wherever it is cut: in a picture, in a header, or between two members."""
-    archive = tmp_path / "pictures.tar"
+    """Wherever it is cut: in a image, in a header, or between two members."""
+    archive = tmp_path / "images.tar"
     with tarfile.open(archive, f"w:{kind}") as tar:
         for file in sorted((clean / "good").iterdir()):
             tar.add(file, f"good/{file.name}")
@@ -247,8 +245,8 @@ def test_sun397_sorts_its_classes_under_letters(clean: Path, tmp_path: Path):
 
 
 def test_celeba_from_parquet_files(tmp_path: Path, capsys: pytest.CaptureFixture):
-    """As Hugging Face stores pictures: a column `image` with bytes and a path."""
-    raws = [encoded(picture(index), "JPEG") for index in range(12)]
+    """As Hugging Face stores images: a column `image` with bytes and a path."""
+    raws = [encoded(image(index), "JPEG") for index in range(12)]
     for table, rows in (("train-0.parquet", raws[:7]), ("train-1.parquet", raws[7:])):
         images = [{"bytes": raw, "path": "x.jpg"} for raw in rows]
         pq.write_table(pa.table({"id": list(range(len(rows))), "image": images}), tmp_path / table)
@@ -260,7 +258,7 @@ def test_celeba_from_parquet_files(tmp_path: Path, capsys: pytest.CaptureFixture
     assert set(manifest["crop"]) == {"10,10,30,30"}
     pq.write_table(pa.table({"image": ["a name"]}), tmp_path / "train-0.parquet")
     assert prepare(tmp_path, out, "--source", "celeba")[0] == 2
-    assert "train-0.parquet: can't be read as a table of pictures" in capsys.readouterr().err
+    assert "train-0.parquet: can't be read as a table of images" in capsys.readouterr().err
 
 
 def test_a_folder_with_an_exclamation_mark(clean: Path, tmp_path: Path):
@@ -277,7 +275,7 @@ def test_picking(clean: Path, tmp_path: Path):
     assert spread["source"].tolist() == [f"good/{index}.png" for index in (0, 1, 2, 4, 5, 6, 8, 9, 10)]
     (clean / "good" / "4.png").write_bytes(b"broken")
     _, _, mended = prepare(clean, tmp_path / "c.npy", "--images", "9", "--pick", "spread", "--skip-limit", "0.2")
-    assert mended is not None, "the next good picture takes the place of a broken one"
+    assert mended is not None, "the next good image takes the place of a broken one"
     assert (mended["status"] == "used").sum() == 9 and "good/5.png" in mended["source"].tolist()
 
 
@@ -285,12 +283,12 @@ def test_picking(clean: Path, tmp_path: Path):
     ("options", "message"),
     [
         (["--class", "bad"], "no such class folder (there are: good)"),
-        (["--images", "100"], "12 pictures can be used, 100 are asked for"),
-        (["--images", "100", "--pick", "spread"], "12 pictures can be used, 100 are asked for"),
+        (["--images", "100"], "12 images can be used, 100 are asked for"),
+        (["--images", "100", "--pick", "spread"], "12 images can be used, 100 are asked for"),
         (["--images", "8"], "--images 8: must be at least 9"),
         (["--crop", "0"], "--crop 0: must be at least 8"),
         (["--skip-limit", "2"], "--skip-limit 2: is a share, from 0 to 1"),
-        (["--class", "few"], "class few: 8 pictures can be used, a group needs 9. Add some"),
+        (["--class", "few"], "class few: 8 images can be used, a group needs 9. Add some"),
         (["--source", "cifar10"], "no CIFAR-10 here"),
         (["--source", "lsun"], "no LSUN database here"),
     ],
@@ -368,12 +366,12 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, capsys: py
     assert "it wants to run" in capsys.readouterr().err and not Path("evil").exists()
 
 
-def lsun(folder: Path, pictures: int, side: int = 40) -> list[str]:
+def lsun(folder: Path, images: int, side: int = 40) -> list[str]:
     """Write a real lmdb with LSUN's scheme, 40 hex digits → an encoded image; return its keys in order."""
-    keys = [hashlib.sha1(str(index).encode()).hexdigest() for index in range(pictures)]
+    keys = [hashlib.sha1(str(index).encode()).hexdigest() for index in range(images)]
     with lmdb.open(str(folder), map_size=1 << 28) as database, database.begin(write=True) as transaction:
         for index, key in enumerate(keys):
-            transaction.put(key.encode(), encoded(picture(index, side), "WEBP", lossless=True))
+            transaction.put(key.encode(), encoded(image(index, side), "WEBP", lossless=True))
     return sorted(keys)
 
 
@@ -393,13 +391,11 @@ def test_lsun(tmp_path: Path):
 
 
 def test_lsun_reads_each_key_once_across_reopenings(tmp_path: Path):
-    from wframe.data.sources import candidates, count
+    from wframe.data.readers import candidates, count
 
     keys = lsun(tmp_path / "db", 2003, side=8)
     assert count("lsun", str(tmp_path / "db"), "all") == 2003
-    found = [
-        (candidate.source, len(candidate.read()) > 0) for candidate in candidates("lsun", f"{tmp_path}/db", "all")
-    ]
+    found = [(candidate.source, len(candidate.read()) > 0) for candidate in candidates("lsun", f"{tmp_path}/db", "all")]
     assert found == [(key, True) for key in keys]
 
 
@@ -417,7 +413,7 @@ def test_a_truncated_lsun_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "lsun"])
 def test_memory_stays_flat(tmp_path: Path, kind: str):
-    """Ten times as many pictures don't take more memory: each passes alone."""
+    """Ten times as many images don't take more memory: each passes alone."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     raws = []
     for index in range(4000):
@@ -460,14 +456,12 @@ def test_memory_stays_flat(tmp_path: Path, kind: str):
 def test_embedded(tmp_path: Path, which: str, class_: str, number: int):
     _, array, manifest = prepare(which, tmp_path / "x.npy", "--source", "embedded", "--class", class_)
     assert array is not None and manifest is not None and len(array) == number
-    assert manifest["source"].is_unique and (array.reshape(number, -1).std(1) > 2).mean() > 0.95, (
-        "pictures, not blanks"
-    )
+    assert manifest["source"].is_unique and (array.reshape(number, -1).std(1) > 2).mean() > 0.95, "images, not blanks"
 
 
 def test_every_scene_is_in_the_packages(tmp_path: Path):
-    from wframe.data.embedded import PHOTOGRAPHS
-    from wframe.data.sources import candidates
+    from wframe.data.readers import candidates
+    from wframe.data.readers.embedded import PHOTOGRAPHS
 
     for name in PHOTOGRAPHS:
         first = next(candidates("embedded", "scenes", name))
@@ -481,7 +475,7 @@ def test_it_starts_without_torch():
 
 
 def test_options_of_the_command_are_the_datasets_fields():
-    from wframe.config import Dataset
+    from wframe.config.datasets import Dataset
     from wframe.data.prepare import add_arguments
 
     parser = argparse.ArgumentParser()

@@ -1,4 +1,4 @@
-"""The paper's behaviour on real pictures with the VGG-16 bank: what the readings' page promises."""
+"""The paper's behaviour on real images with the VGG-16 bank: what the readings' page promises."""
 
 import hashlib
 import pickle
@@ -18,10 +18,11 @@ from conftest import ROOT, run
 from PIL import Image
 
 from wframe.__main__ import main
-from wframe.engine.process import settle_process
-from wframe.model.algorithm import Constants, iterate, observe, start
+from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import Bank, load_bank
+from wframe.model.constants import Constants
 from wframe.model.noise import group_key, key_tensor
+from wframe.runtime.process import configure_process
 
 pytestmark = pytest.mark.real
 
@@ -30,25 +31,25 @@ pytestmark = pytest.mark.real
 def vgg(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bank:
     path = tmp_path_factory.mktemp("bank") / "vgg16.safetensors"
     main(["bank", "--vgg16", str(real_data / "vgg16/vgg16_caffe_bgr_first4conv.npz"), "--out", str(path)])
-    settle_process(1)  # another test has the other core
+    configure_process(1)  # another test has the other core
     return load_bank(path)
 
 
 def prepared(tmp_path: Path, *options: str) -> np.ndarray:
-    """Groups of nine pictures, as `wframe prepare` makes them."""
-    out = tmp_path / "pictures.npy"
+    """Groups of nine images, as `wframe prepare` makes them."""
+    out = tmp_path / "images.npy"
     assert not main(["prepare", *options, "--out", str(out)])
-    pictures = np.load(out)
-    return pictures.reshape(-1, 9, *pictures.shape[1:])
+    images = np.load(out)
+    return images.reshape(-1, 9, *images.shape[1:])
 
 
-def R_curves(bank: Bank, pictures: np.ndarray, c: Constants) -> np.ndarray:
+def R_curves(bank: Bank, images: np.ndarray, c: Constants) -> np.ndarray:
     """R of each group after each iteration: (T, G)."""
     bank = bank.to(c.unit)
-    keys = key_tensor([group_key("test", index) for index in range(len(pictures))])
+    keys = key_tensor([group_key("test", index) for index in range(len(images))])
     curves = []
     with torch.inference_mode():
-        observed = observe(bank, c, bank.pixels(pictures, c.unit))
+        observed = observe(bank, c, bank.pixels(images, c.unit))
         state = start(bank, observed)
         for _ in range(c.T):
             state, record = iterate(bank, c, keys, observed, state)
@@ -164,7 +165,7 @@ def test_cifar10_batches_are_the_originals(real_data: Path, tmp_path: Path):
 
 
 def test_all_cifar10_jpegs(real_data: Path, tmp_path: Path):
-    """60,000 pictures in class folders of a tar.xz: each has its label's place, and looks like the lossless one."""
+    """60,000 images in class folders of a tar.xz: each has its label's place, and looks like the lossless one."""
     archive = real_data / "cifar10-jpeg/CIFAR-10-images.tar.xz"
     array, manifest = whole(tmp_path, "--path", str(archive), "--size", "32")
     assert array.shape == (60_000, 32, 32, 3) and (manifest["status"] == "used").all()
@@ -187,7 +188,7 @@ def test_all_cifar10_jpegs(real_data: Path, tmp_path: Path):
 
 
 def test_all_celeba_and_sun_files(real_data: Path, tmp_path: Path):
-    """Counts, shapes and a few pictures, against Pillow's plain crop of the same files."""
+    """Counts, shapes and a few images, against Pillow's plain crop of the same files."""
     folder = real_data / "celeba/img_align_celeba"
     array, manifest = whole(
         tmp_path, "--source", "celeba", "--path", str(folder), "--crop", "140", "--size", "64", "--skip-limit", "0"

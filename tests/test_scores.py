@@ -1,4 +1,4 @@
-"""Scores: torch-fidelity's numbers and no others, the gate, missing weights, the nearest training picture."""
+"""Scores: torch-fidelity's numbers and no others, the gate, missing weights, the nearest training image."""
 
 import json
 import re
@@ -17,14 +17,17 @@ from safetensors.numpy import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.models import squeezenet1_0
 
-from wframe import config, plan
 from wframe.__main__ import main
+from wframe.config import edition as config
 from wframe.errors import UserError
 from wframe.files import sha256_file
+from wframe.jobs import runs as plan
 from wframe.scores import nearest, score
-from wframe.scores.extractors import SqueezeNet, check_weights, pocket_path
+from wframe.scores.extractors import check_weights
+from wframe.scores.extractors.squeezenet import SqueezeNet
 from wframe.scores.nearest import distance_to_nearest, unseen
 from wframe.scores.score import evenly, gate_outcome, inception_score, over_repeats
+from wframe.weights import POCKET
 
 CPU = torch.device("cpu")
 
@@ -46,7 +49,7 @@ def by_class(digits: dict[str, Path]) -> np.ndarray:
 
 
 def pocket(images: np.ndarray, splits: int = 3) -> float:
-    return inception_score(images, "pocket", pocket_path(), splits, CPU)["score"]
+    return inception_score(images, "pocket", POCKET, splits, CPU)["score"]
 
 
 # --- the number ------------------------------------------------------------------------------------------------
@@ -59,25 +62,25 @@ def test_the_score_is_torch_fidelitys_own_on_a_folder(by_class: np.ndarray, tmp_
         input1=str(tmp_path),
         isc=True,
         feature_extractor="wframe-pocket",
-        feature_extractor_weights_path=str(pocket_path()),
+        feature_extractor_weights_path=str(POCKET),
         isc_splits=3,
         cuda=False,
         verbose=False,
     )
-    ours = inception_score(by_class, "pocket", pocket_path(), 3, CPU)
+    ours = inception_score(by_class, "pocket", POCKET, 3, CPU)
     assert ours == {"score": by_hand["inception_score_mean"], "std_splits": by_hand["inception_score_std"]}
 
 
-def test_the_order_of_the_pictures_does_not_matter(by_class: np.ndarray):
+def test_the_order_of_the_images_does_not_matter(by_class: np.ndarray):
     """Not to the spread over splits; without the shuffle, splits of one class each would score about 1."""
-    sorted_ = inception_score(by_class, "pocket", pocket_path(), 3, CPU)
+    sorted_ = inception_score(by_class, "pocket", POCKET, 3, CPU)
     mixed = [pocket(by_class[np.random.default_rng(seed).permutation(len(by_class))]) for seed in (1, 2)]
     assert np.allclose(mixed, sorted_["score"], atol=2 * sorted_["std_splits"] + 0.02)
     unshuffled = torch_fidelity.calculate_metrics(
-        input1=score.Pictures(by_class, _Mute()),  # type: ignore[arg-type]
+        input1=score.Images(by_class, _Mute()),  # type: ignore[arg-type]
         isc=True,
         feature_extractor="wframe-pocket",
-        feature_extractor_weights_path=str(pocket_path()),
+        feature_extractor_weights_path=str(POCKET),
         isc_splits=3,
         samples_shuffle=False,
         cuda=False,
@@ -91,12 +94,12 @@ class _Mute:
     def advance(self, count: int, note: str) -> None: ...
 
 
-def test_one_picture_repeated_scores_one(by_class: np.ndarray):
+def test_one_image_repeated_scores_one(by_class: np.ndarray):
     assert pocket(by_class[:1].repeat(30, 0)) == pytest.approx(1, abs=1e-6)
 
 
-def test_the_pocket_score_tells_real_pictures_from_noise_and_grey(digits: dict[str, Path]):
-    """On every fifth picture, which it wasn't trained on."""
+def test_the_pocket_score_tells_real_images_from_noise_and_grey(digits: dict[str, Path]):
+    """On every fifth image, which it wasn't trained on."""
     real = np.concatenate([np.load(file)[4::5] for file in digits.values()])
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, real.shape, dtype=np.uint8)
@@ -106,8 +109,8 @@ def test_the_pocket_score_tells_real_pictures_from_noise_and_grey(digits: dict[s
 
 
 def test_the_pocket_classifier_carries_its_record(digits: dict[str, Path]):
-    assert pocket_path().stat().st_size <= 300_000
-    with safe_open(pocket_path(), "np") as file:
+    assert POCKET.stat().st_size <= 300_000
+    with safe_open(POCKET, "np") as file:
         about = json.loads(file.metadata()["wframe"])
     assert about["held_out_accuracy"] > 0.9 and about["command"].startswith("wframe pocket")
     for class_, file in digits.items():
@@ -127,7 +130,7 @@ def test_a_limit_takes_evenly():
     assert list(evenly(np.arange(10), 4)) == [0, 2, 5, 7]
 
 
-# --- the nearest training picture ---------------------------------------------------------------------------------
+# --- the nearest training image ---------------------------------------------------------------------------------
 
 
 def test_distances_are_those_by_hand_and_a_copy_has_none(monkeypatch: pytest.MonkeyPatch):
@@ -135,17 +138,17 @@ def test_distances_are_those_by_hand_and_a_copy_has_none(monkeypatch: pytest.Mon
     monkeypatch.setattr(nearest, "TRAINING", 4)
     rng = np.random.default_rng(0)
     training = rng.integers(0, 256, (11, 8, 8, 3), dtype=np.uint8)
-    pictures = np.concatenate([rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8), training[9:10]])
-    differences = pictures[:, None].astype(float) - training[None]
+    images = np.concatenate([rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8), training[9:10]])
+    differences = images[:, None].astype(float) - training[None]
     by_hand = np.sqrt(np.square(differences).mean((2, 3, 4))).min(1)
-    found = distance_to_nearest(pictures, training, CPU)
+    found = distance_to_nearest(images, training, CPU)
     np.testing.assert_allclose(found, by_hand, rtol=1e-5)
     assert found[-1] == 0 and nearest.summary(found)["copies"] == 1
-    assert len(unseen(pictures, training)) == 6
+    assert len(unseen(images, training)) == 6
 
 
 def test_copying_shows(digits: dict[str, Path], tmp_path: Path):
-    """Training pictures returned as samples score like real ones; the distance gives them away."""
+    """Training images returned as samples score like real ones; the distance gives them away."""
     np.save(tmp_path / "samples.npy", np.concatenate([np.load(file)[:20] for file in digits.values()]))
     record = scored(digits, tmp_path / "copy.json", "--samples", str(tmp_path / "samples.npy"), "--learned", "20")
     assert record["score"] > 2.3 and record["copies"] == 60 and record["nearest"] == 0
@@ -182,7 +185,7 @@ def scored(digits: dict[str, Path], out: Path, *options: str) -> dict:
         ({"score": 11.136}, "passed"),
         ({"score": 9.71}, "real CIFAR-10 scores 9.71, expected 11.24 ± 0.11"),  # torchvision's Inception
         ({"score": float("nan")}, "scores nan"),
-        ({"n": 8068}, "8,068 pictures, but the gate is all 50,000"),
+        ({"n": 8068}, "8,068 images, but the gate is all 50,000"),
         ({"status": "Inception weights aren't here", "score": None}, "not passed: Inception weights aren't here"),
     ],
 )
@@ -204,11 +207,11 @@ def test_inception_with_weights_of_no_worth_stops_at_the_gate(
     options = ["--extractor", "inception", "--weights", str(tmp_path / "inception.pth"), "--limit", "8"]
     gate = scored(digits, tmp_path / "real.json", *options, "--is-gate")
     assert gate["status"] == "ok" and gate["score"] >= 1 - 1e-6
-    assert gate["gate"].startswith("not passed: 8 pictures, but the gate is all 50,000")
+    assert gate["gate"].startswith("not passed: 8 images, but the gate is all 50,000")
     np.save(tmp_path / "samples.npy", np.load(digits["3"])[:20])
     more = ["--samples", str(tmp_path / "samples.npy"), "--gate", str(tmp_path / "real.json")]
     row = scored(digits, tmp_path / "frame.json", *options, *more)
-    assert row["score"] is None and row["status"].startswith("gate not passed: 8 pictures") and row["nearest"] == 0
+    assert row["score"] is None and row["status"].startswith("gate not passed: 8 images") and row["nearest"] == 0
 
     main(["score-table", str(tmp_path / "real.json"), str(tmp_path / "frame.json"), "--out", str(tmp_path / "t.csv")])
     table = pd.read_csv(tmp_path / "t.csv")
@@ -250,7 +253,7 @@ def test_bad_sets_are_refused(digits: dict[str, Path], tmp_path: Path, capsys: p
 
     assert "10 splits" in refused("--limit", "9")
     save_file({"chains": np.zeros((9, 8, 8, 3), np.uint8)}, tmp_path / "a.safetensors")
-    assert "no whole set of pictures" in refused("--samples", str(tmp_path / "a.safetensors"))
+    assert "no whole set of images" in refused("--samples", str(tmp_path / "a.safetensors"))
     np.save(tmp_path / "b.npy", np.zeros((9, 8, 8, 3), np.float32))
     assert "expected uint8" in refused("--samples", str(tmp_path / "b.npy"))
     assert "no whole set" in refused("--samples", str(tmp_path / "c.npy"))
@@ -288,7 +291,7 @@ def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: p
     run(tmp_path, edition, "--", target)
     table = pd.read_csv(tmp_path / target).set_index("row")
     assert table["status"].str.startswith("SqueezeNet weights aren't here").all() and table["score"].isna().all()
-    assert table.loc["wframe", "n"] == 18 and table.loc["wframe", "training_pictures"] == 18
+    assert table.loc["wframe", "n"] == 18 and table.loc["wframe", "training_images"] == 18
     assert table.loc["wframe", "nearest_real_n"] == 82
     assert table.loc["wframe", "nearest"] > 0 and table.loc["wframe", "repeats"] == 2
     assert "Nothing to be done" in run(tmp_path, edition, "--dry-run", "--", target).stdout
@@ -317,7 +320,7 @@ def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: p
         ({"extractor": "pocket"}, "the pocket classifier comes with the package"),
         ({"weights": None}, "squeezenet needs a weights file"),
         ({"extractor": "inception"}, "an Inception score needs a gate"),
-        ({"extractor": "inception", "gate": "wframe"}, "has to be a row of real pictures"),
+        ({"extractor": "inception", "gate": "wframe"}, "has to be a row of real images"),
         ({"extractor": "inception", "gate": "real"}, "the gate is CIFAR-10, not embedded"),
         ({"rows": {"a": {"dataset": "dogs"}}}, "scores.rows.a.dataset: there is no dataset 'dogs' (known: faces)"),
         ({"rows": {"a": {"dataset": "faces", "method": "frame"}}}, "a row has `dataset`; or"),
@@ -342,11 +345,11 @@ def test_the_papers_rows_are_table_1():
     assert all(row.held_out == ["results/data/cifar10-test/all.npy"] for row in rows.values())
 
 
-# --- on real pictures --------------------------------------------------------------------------------------------
+# --- on real images --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.real
-def test_squeezenet_knows_real_pictures(real_data: Path, tmp_path: Path):
+def test_squeezenet_knows_real_images(real_data: Path, tmp_path: Path):
     """ImageNet's 973 is coral reef, 582 grocery store; by its own README 23 and 18 of 30 are right."""
     weights = real_data / "squeezenet/squeezenet1_0_deepcompressed_caffe_bgr.npz"
     network = SqueezeNet("squeezenet", ["logits"], feature_extractor_weights_path=str(weights))

@@ -504,10 +504,10 @@ def test_a_full_disk_is_said_and_outlived(ran):
 def test_a_job_says_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     assert (
-        main(["train", "--pictures", str(tmp_path / "all.npy"), "--out", str(tmp_path / "0"), "--device", "cpu"]) == 2
+        main(["train", "--observed", str(tmp_path / "all.npy"), "--out", str(tmp_path / "0"), "--device", "cpu"]) == 2
     )
     said = capsys.readouterr().err
-    assert "all.npy: there are no such pictures" in said and f"(Slurm job 42 on node {os.uname().nodename})" in said
+    assert "all.npy: there are no such images" in said and f"(Slurm job 42 on node {os.uname().nodename})" in said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
@@ -515,7 +515,7 @@ def test_a_job_without_its_gpu_stops_before_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
-    assert main(["train", "--pictures", "all.npy", "--out", str(tmp_path / "0"), "--device", "cuda"]) == 2
+    assert main(["train", "--observed", "all.npy", "--out", str(tmp_path / "0"), "--device", "cuda"]) == 2
     said = capsys.readouterr().err
     assert "PyTorch sees no GPU here" in said and "Slurm job 42" in said
     assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from wframe.__main__ import main
 from wframe.files import sha256_file
-from wframe.provenance import SOURCE, code_files
+from wframe.runtime.code import SOURCE, code_files
 
 
 def jobs_in(said: str) -> dict[str, int]:
@@ -63,11 +63,11 @@ def test_demo_shows_collapse_and_recovery(demo: Path):
     assert (R["safe"].iloc[-1] < R["safe"].iloc[0] / 2).all()
 
 
-def test_demo_pictures_have_content(demo: Path):
+def test_demo_images_have_content(demo: Path):
     for file in (demo / "results/runs/whole").rglob("*.safetensors"):
         images = load_file(file)["images"]
         assert images.dtype == np.uint8 and images.shape[1:] == (9, 32, 32, 3)
-        assert images.std(axis=(2, 3, 4)).min() > 8, f"{file}: a grey picture"
+        assert images.std(axis=(2, 3, 4)).min() > 8, f"{file}: a grey image"
     sheet = np.asarray(Image.open(demo / "results/figures/whole/samples-faces-all.png").convert("L"))
     assert sheet.std() > 30 and sheet.shape[0] > 400
 
@@ -110,25 +110,25 @@ def test_demo_scores_and_baselines(demo: Path):
         True,
         True,
     ]
-    assert table.loc["dcgan", "nearest_real_n"] == 535 - 450 and table.loc["frame-wl", "training_pictures"] == 54
+    assert table.loc["dcgan", "nearest_real_n"] == 535 - 450 and table.loc["frame-wl", "training_images"] == 54
     for name in ("dcgan", "dcgan-few"):
         record = json.loads((demo / f"results/baselines/{name}/0.json").read_text())
         images = load_file(demo / f"results/baselines/{name}/0.safetensors")["images"]
         assert record["diverged"] is None and images.std(axis=(2, 3)).mean() > 8 and record["spread"]["samples"] > 10
-    assert record["pictures"] == 9 and record["settings"]["duplicate_to"] == 1000
+    assert record["images"] == 9 and record["settings"]["duplicate_to"] == 1000
 
 
-def test_from_a_number_back_to_the_pictures(demo: Path):
+def test_from_a_number_back_to_the_images(demo: Path):
     """Walk from a run's record to its array, its manifest and the source file, and recompute each hash."""
     results = demo / "results"
     manifest = json.loads((results / "manifest.json").read_text())
     for name, entry in manifest["outputs"].items():
         assert sha256_file(results / name) == entry["sha256"], name
     record = manifest["runs"]["whole/scenes/china/base/wframe-0/0"]
-    assert record["inputs"]["pictures"] == sha256_file(results / "data/scenes/china.npy")
+    assert record["inputs"]["images"] == sha256_file(results / "data/scenes/china.npy")
     assert record["inputs"]["bank"] == sha256_file(results / "bank.safetensors")
     row = pd.read_parquet(results / "data/scenes/china.parquet").iloc[0]
-    from wframe.data.sources import candidates
+    from wframe.data.readers import candidates
 
     first = next(candidates("embedded", "scenes", "china"))
     import hashlib
@@ -221,18 +221,18 @@ def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path:
     assert chain >= {"train", "summarise", "figures", "report"} and not chain & {"prepare", "config"}
 
 
-def test_a_changed_raw_picture_reruns_its_chain_only(tmp_path: Path):
+def test_a_changed_raw_image_reruns_its_chain_only(tmp_path: Path):
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for index in range(9):
             pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{index}.png")
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{index}.png")
     edition = TINY | {
         "data": str(tmp_path),
         "learning": {"T": 1, "L": 1},
         "datasets": {
-            "pets": {"source": "folder", "path": "pictures", "size": 16, "classes": ["cats", "dogs"]},
+            "pets": {"source": "folder", "path": "images", "size": 16, "classes": ["cats", "dogs"]},
         },
         "studies": {"whole": {"datasets": ["pets"], "methods": ["frame"]}},
     }
@@ -240,12 +240,12 @@ def test_a_changed_raw_picture_reruns_its_chain_only(tmp_path: Path):
     cats, dogs = (runs / name / "base/frame-0/0.safetensors" for name in ("cats", "dogs"))
     run(tmp_path, edition, "--until", "train")
     before = {file: file.stat().st_mtime_ns for file in (cats, dogs)}
-    picture = tmp_path / "pictures/dogs/3.png"
-    Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(picture)
-    os.utime(picture, ns=(10**18, 10**18))
+    image = tmp_path / "images/dogs/3.png"
+    Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(image)
+    os.utime(image, ns=(10**18, 10**18))
     run(tmp_path, edition, "--until", "train")
     assert dogs.stat().st_mtime_ns > before[dogs]
-    assert cats.stat().st_mtime_ns == before[cats], "the other class's pictures are no concern of this one"
+    assert cats.stat().st_mtime_ns == before[cats], "the other class's images are no concern of this one"
     assert jobs_in(run(tmp_path, edition, "--until", "train", "--dry-run").stdout) == {}
 
 
@@ -262,18 +262,18 @@ def test_bad_editions_are_refused_before_anything_runs(tmp_path: Path):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_class_with_eight_pictures_is_refused(tmp_path: Path):
-    (tmp_path / "pictures/few").mkdir(parents=True)
+def test_a_class_with_eight_images_is_refused(tmp_path: Path):
+    (tmp_path / "images/few").mkdir(parents=True)
     for index in range(8):
-        Image.new("RGB", (16, 16), (index * 20, 0, 0)).save(tmp_path / f"pictures/few/{index}.png")
+        Image.new("RGB", (16, 16), (index * 20, 0, 0)).save(tmp_path / f"images/few/{index}.png")
     edition = TINY | {
         "data": str(tmp_path),
-        "datasets": {"mine": {"source": "folder", "path": "pictures", "classes": ["few"], "size": 16}},
+        "datasets": {"mine": {"source": "folder", "path": "images", "classes": ["few"], "size": 16}},
         "studies": {"whole": {"datasets": ["mine"]}},
     }
     done = run(tmp_path, edition, check=False)
     assert done.returncode != 0
-    assert "8 pictures can be used, a group needs 9. Add some to this class." in done.stdout + done.stderr
+    assert "8 images can be used, a group needs 9. Add some to this class." in done.stdout + done.stderr
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path):

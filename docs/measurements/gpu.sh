@@ -4,10 +4,10 @@
 #
 #   docs/measurements/gpu.sh PICTURES VGG16-WEIGHTS OUT
 #
-# PICTURES is a folder or archive with one folder of pictures per class (source `folder`), say
+# IMAGES is a folder or archive with one folder of images per class (source `folder`), say
 # CIFAR-10-images.tar.xz!train. Set LEARN="--set T=2 --set L=2 --groups 1" and DEVICE=cpu to try the script itself.
 set -euo pipefail
-pictures=$1 weights=$2 out=$3
+images=$1 weights=$2 out=$3
 device=${DEVICE:-cuda} learn=${LEARN:-} classes=${CLASSES:-airplane automobile bird cat deer dog frog horse ship truck}
 wframe="${PYTHON:-python} -m wframe"
 mkdir -p "$out"
@@ -16,11 +16,11 @@ mkdir -p "$out"
 
 $wframe bank --vgg16 "$weights" --out "$out/bank.safetensors"
 for class in all $classes; do
-    path=$pictures
+    path=$images
     $wframe prepare --source folder --path "$path" --class "$class" --size 32 --out "$out/data/$class.npy"
     for method in frame wframe; do
         # the folders are those of the workflow, so that `wframe summarise` reads them
-        $wframe train --pictures "$out/data/$class.npy" --bank "$out/bank.safetensors" --method $method \
+        $wframe train --observed "$out/data/$class.npy" --bank "$out/bank.safetensors" --method $method \
             --out "$out/runs/whole/cifar10/$class/base/$method-0/0" --dataset cifar10 --class "$class" \
             --device "$device" --set delta=0.15 --set lambda=2e-3 $learn
     done

@@ -15,25 +15,31 @@ from wframe.errors import UserError
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file of the registry"),
     "data": ("wframe.data.status", "which inputs are here, missing or corrupt, and what to do"),
-    "prepare": ("wframe.data.prepare", "pictures to one uint8 array per dataset and class, with a manifest"),
-    "bank": ("wframe.model.make_bank", "train the builtin bank, or convert VGG-16 weights into a bank"),
-    "plan": ("wframe.engine.estimate", "what an edition costs: groups, operations, memory, jobs, hours"),
-    "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine pictures (Algorithm 1)"),
-    "bench": ("wframe.engine.bench", "measure the engine against the straightforward way and the machine's ceiling"),
-    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared pictures"),
-    "pocket": ("wframe.scores.make_pocket", "train the pocket classifier, which scores the demo's pictures"),
-    "weights": ("wframe.scores.weights", "have a score's classifier here, or say why it isn't"),
-    "score": ("wframe.scores.score", "score a set of pictures, and how near they are to the training pictures"),
+    "prepare": ("wframe.data.prepare", "images to one uint8 array per dataset and class, with a manifest"),
+    "bank": ("wframe.weights.bank", "make an edition's bank: the builtin one, or VGG-16 weights converted"),
+    "plan": ("wframe.jobs.plan", "what an edition costs: groups, operations, memory, jobs, hours"),
+    "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine images (Algorithm 1)"),
+    "bench": ("wframe.engine.bench", "compare the engine with a naive PyTorch loop and the machine's ceiling"),
+    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared images"),
+    "weights": ("wframe.scores.weights", "have the classifier that scores here, or say why it isn't"),
+    "score": ("wframe.scores.score", "score a set of images, and how close they are to the training images"),
     "score-table": ("wframe.scores.table", "make the table of all scores"),
-    "summarise": ("wframe.paper.summarise", "join the curves of a study and make its table"),
-    "figures": ("wframe.paper.figures", "draw the paper's figures from finished runs"),
-    "claims": ("wframe.paper.claims", "every claim of the paper with a verdict, computed from the results"),
+    "few-images": (
+        "wframe.measurements.few_images",
+        "how close a baseline comes to the few images it was trained on",
+    ),
+    "piecewise": ("wframe.measurements.piecewise", "is ∇ₓΦ constant around the final chains (Remark 2)?"),
+    "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),
+    "figures": ("wframe.figures.command", "draw the figures of a study, or the paper's, from finished runs"),
+    "claims": ("wframe.claims.command", "every claim of the paper with a verdict, computed from the results"),
     "report": ("wframe.report.page", "write the page that shows everything"),
-    "trace": ("wframe.record.trace", "from an output back to the source pictures that it was made of"),
+    "trace": ("wframe.record.trace", "from an output back to the source images that it was made from"),
     "check": ("wframe.record.check", "is any result stale, drifted or orphaned?"),
     "publish": ("wframe.record.publish", "one archive of code and results that others can verify"),
     "verify": ("wframe.record.verify", "is a published archive whole, and what its records say?"),
-    "config": ("wframe.config", "check an edition, or print its schema or its full form"),
+    "config": ("wframe.config.command", "check an edition, or print its schema or its full form"),
+    "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
+    "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),
 }
 
 
@@ -45,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="wframe",
-        description="FRAME Revisited (wFRAME), regenerated from raw pictures: each step of the workflow by hand.",
+        description="FRAME Revisited (wFRAME), regenerated from raw images: each step of the workflow by hand.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18, width=110),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

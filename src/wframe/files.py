@@ -15,7 +15,7 @@ from wframe.errors import UserError
 
 
 @contextmanager
-def written(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place only if the block succeeds.
 
     Two processes may write the same path at once, also on two machines: each has its own temporary name, the last
@@ -65,7 +65,7 @@ def unwritable(error: Exception, path: Path) -> UserError | None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, whole or not at all."""
-    with written(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 

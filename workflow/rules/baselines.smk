@@ -1,4 +1,4 @@
-"""Baselines: models of another kind, trained on the same pictures.
+"""Baselines: models of another kind, trained on the same images.
 
 INPUTS:  results/data/{dataset}/{class}.npy
 OUTPUTS: results/baselines/{baseline}/{repeat}.safetensors, .parquet, .json
@@ -6,9 +6,9 @@ OUTPUTS: results/baselines/{baseline}/{repeat}.safetensors, .parquet, .json
 
 
 rule baseline:
-    """Train a baseline and generate its pictures."""
+    """Train a baseline and generate its samples."""
     input:
-        baseline_pictures,
+        of(runs.baseline_images),
     output:
         images="results/baselines/{baseline}/{repeat}.safetensors",
         losses="results/baselines/{baseline}/{repeat}.parquet",
@@ -23,14 +23,10 @@ rule baseline:
         mem_mb=more_memory,
         runtime=more_time,
     params:
-        settings=baseline_settings,
-        names=baseline_names,
-        seed=EDITION.seed,
-        device=EDITION.device,
+        options=of(options.baseline),
         out="results/baselines/{baseline}/{repeat}",
-        code=baseline_code,
+        code=of(inputs.baseline_code),
     shell:
-        "exec python -m wframe baseline --pictures {input:q} --out {params.out:q} --settings {params.settings:q}"
-        " {params.names:q} --repeat {wildcards.repeat} --seed {params.seed} --device {params.device}"
-        " --threads {threads} --checkpoints results/checkpoints"
+        "exec python -m wframe baseline {params.options:q} --images {input:q} --out {params.out:q}"
+        f" --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

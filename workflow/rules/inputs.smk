@@ -1,6 +1,6 @@
 """From raw data to uint8 arrays, and the bank.
 
-INPUTS:  the data folder (see `wframe data status`), or the pictures that come with the packages
+INPUTS:  the data folder (see `wframe data status`), or the images that come with the packages
 OUTPUTS: results/config.yaml (the edition in full), results/data/{dataset}/{class}.npy and .parquet, results/bank.safetensors
 """
 
@@ -34,9 +34,9 @@ rule fetch:
 
 
 rule prepare:
-    """Pictures of one class to one uint8 array, with a manifest that leads each row back to its source."""
+    """Images of one class to one uint8 array, with a manifest that leads each row back to its source."""
     input:
-        raw_inputs,
+        of(inputs.raw_files),
     output:
         array="results/data/{dataset}/{class_}.npy",
         manifest="results/data/{dataset}/{class_}.parquet",
@@ -48,18 +48,18 @@ rule prepare:
         mem_mb=2000,
         runtime=120,
     params:
-        options=prepare_options,
-        raw=raw_fingerprint,
-        code=code_hash("wframe.data.prepare"),
+        options=of(options.prepare),
+        raw=of(inputs.raw_content),
+        code=of(inputs.prepare_code),
     shell:
-        'python -m wframe prepare {params.options:q} --data "$WFRAME_ROOT" --class {wildcards.class_:q} --out {output.array:q}'
+        'python -m wframe prepare {params.options:q} --data "$WFRAME_ROOT" --out {output.array:q}'
         " --manifest {output.manifest:q} 2> {log:q}"
 
 
 rule bank:
     """The bank of this edition: VGG-16's weights converted, or the builtin bank as it comes with the package."""
     input:
-        bank_inputs,
+        inputs.bank_files(EDITION),
     output:
         "results/bank.safetensors",
     log:
@@ -68,8 +68,8 @@ rule bank:
     conda:
         "../../environment.yml"
     params:
-        options=plan.bank_options(EDITION),
-        builtin=plan.builtin_bank_hash(EDITION),
-        code=code_hash("wframe.model.make_bank"),
+        options=options.bank(EDITION),
+        builtin=inputs.bank_content(EDITION),
+        code=code_hash("wframe.weights.bank"),
     shell:
         'python -m wframe bank {params.options:q} --data "$WFRAME_ROOT" --out {output} 2> {log}'

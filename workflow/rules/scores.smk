@@ -1,4 +1,4 @@
-"""The score table: real pictures, samples and baselines through one classifier, and the nearest training pictures.
+"""The score table: real images, samples and baselines through one classifier, and the nearest training images.
 
 INPUTS:  results/data/**, results/runs/**, results/baselines/**, the classifier's weights
 OUTPUTS: results/scores/weights.json (whether the classifier is here), results/scores/{row}.json,
@@ -9,27 +9,25 @@ OUTPUTS: results/scores/weights.json (whether the classifier is here), results/s
 rule weights:
     """Have the classifier here, or record why it isn't: the scores then say so, and all else is made."""
     output:
-        WEIGHTS,
+        paths.WEIGHTS_RECORD,
     log:
         "results/logs/scores/weights.log",
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        extractor=SCORES.extractor if SCORES else "",
-        options=weights_options,
-        seen=weights_seen,
+        options=options.weights(EDITION),
+        seen=of(inputs.weights_content),
         code=code_hash("wframe.scores.weights"),
     shell:
-        'python -m wframe weights {params.extractor} {params.options:q} --data "$WFRAME_ROOT" --seen {params.seen}'
-        " --out {output} 2> {log}"
+        'python -m wframe weights {params.options:q} --data "$WFRAME_ROOT" --seen {params.seen} --out {output} 2> {log}'
 
 
 rule score:
-    """Score one row: real pictures, a study's samples or a baseline's."""
+    """Score one row: real images, a study's samples or a baseline's."""
     input:
-        score_files,
-        weights=WEIGHTS,
+        of(inputs.score_files),
+        weights=paths.WEIGHTS_RECORD,
     output:
         "results/scores/{row}.json",
     log:
@@ -42,18 +40,17 @@ rule score:
         mem_mb=more_memory,
         runtime=more_time,
     params:
-        options=score_options,
-        device=EDITION.device,
-        code=code_hash("wframe.scores.score"),
+        options=of(options.score),
+        code=of(inputs.score_code),
     shell:
         'python -m wframe score {params.options:q} --weights {input.weights} --data "$WFRAME_ROOT"'
-        " --device {params.device} --threads {threads} --out {output:q} 2> {log:q}"
+        " --threads {threads} --out {output:q} 2> {log:q}"
 
 
 rule score_table:
     """The table of all rows."""
     input:
-        SCORE_RECORDS,
+        paths.score_records(EDITION),
     output:
         table="results/tables/scores.csv",
         latex="results/tables/scores.tex",

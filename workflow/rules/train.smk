@@ -6,9 +6,9 @@ OUTPUTS: results/runs/{study}/{dataset}/{class}/{setting}/{method}-{repeat}/{sha
 
 
 rule train:
-    """Learn FRAME or wFRAME on one shard: groups of nine pictures, all in one batch as far as memory allows."""
+    """Learn FRAME or wFRAME on one shard: groups of nine images, all in one batch as far as memory allows."""
     input:
-        pictures="results/data/{dataset}/{class_}.npy",
+        observed="results/data/{dataset}/{class_}.npy",
         bank="results/bank.safetensors",
     output:
         images="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}.safetensors",
@@ -24,16 +24,11 @@ rule train:
         mem_mb=more_memory,
         runtime=more_time,
     params:
-        constants=constants,
-        options=study_options,
-        seed=EDITION.seed,
-        device=EDITION.device,
+        options=of(options.train),
         out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
         code=code_hash("wframe.engine.train"),
     shell:
-        # exec: a signal to the job's processes must find the training itself, not a shell that dies of it
-        "exec python -m wframe train --pictures {input.pictures:q} --bank {input.bank:q} --out {params.out:q}"
-        " --dataset {wildcards.dataset:q} --class {wildcards.class_:q} --method {wildcards.method}"
-        " --repeat {wildcards.repeat} --seed {params.seed} --constants {params.constants:q} {params.options:q}"
-        " --device {params.device} --threads {threads} --checkpoints results/checkpoints"
+        # exec: a signal to the job's processes must reach the training itself, not a shell that dies of it
+        "exec python -m wframe train {params.options:q} --observed {input.observed:q} --bank {input.bank:q}"
+        f" --out {{params.out:q}} --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

@@ -1,1 +1,1 @@
-"""Trained baselines: models of another kind, on the same pictures. Each is one module here; `train` trains any."""
+"""Trained baselines: models of another kind, on the same images. Each is one module here; `train` trains any."""

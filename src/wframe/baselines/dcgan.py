@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from wframe.baselines.settings import Training
+from wframe.config.baselines import Training
 
 MEASURES = ("loss_D", "loss_G", "D_real", "D_fake")  # losses, and the mean probabilities of being real
 
 
 def generator(side: int, width: int, z: int) -> nn.Sequential:
-    """Return G: z (N, z, 1, 1) → pictures (N, 3, side, side) in [−1, 1]; `width` channels at half the side."""
+    """Return G: z (N, z, 1, 1) → images (N, 3, side, side) in [−1, 1]; `width` channels at half the side."""
     channels = width * side // 8
     layers: list[nn.Module] = [nn.ConvTranspose2d(z, channels, 4, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
     while channels > width:
@@ -26,7 +26,7 @@ def generator(side: int, width: int, z: int) -> nn.Sequential:
 
 
 def discriminator(side: int, width: int) -> nn.Sequential:
-    """Return D: pictures (N, 3, side, side) → logits of being real (N, 1, 1, 1)."""
+    """Return D: images (N, 3, side, side) → logits of being real (N, 1, 1, 1)."""
     channels = width
     layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
     while channels < width * side // 8:
@@ -54,7 +54,7 @@ class DCGAN:
         self.adam_D = torch.optim.Adam(self.D.parameters(), settings.learning_rate, betas)
 
     def step(self, real: Tensor, z: Tensor) -> Tensor:
-        """One step of D on real and generated pictures, then one of G; return the measures, shape (4,)."""
+        """One step of D on real and generated images, then one of G; return the measures, shape (4,)."""
         self.G.train()
         fake = self.G(z[:, :, None, None])
         on_real, on_fake = self.D(real), self.D(fake.detach())
@@ -72,7 +72,7 @@ class DCGAN:
 
     @torch.no_grad()
     def sample(self, z: Tensor) -> Tensor:
-        """Return the pictures of z (N, z), in [−1, 1]; with batch norm's running means, so each is its own."""
+        """Return the images of z (N, z), in [−1, 1]; with batch norm's running means, so each is its own."""
         self.G.eval()
         return self.G(z[:, :, None, None])
 

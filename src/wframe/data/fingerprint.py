@@ -1,11 +1,11 @@
-"""The content of raw files as one hash, so that a changed picture is noticed whatever its time stamp says."""
+"""The content of raw files as one hash, so that a changed image is noticed whatever its time stamp says."""
 
 import hashlib
 import json
 import os
 from pathlib import Path
 
-from wframe.files import sha256_file, written
+from wframe.files import atomic_write, sha256_file
 
 CACHE = Path(".snakemake/wframe-fingerprints.json")  # path → [size, mtime, sha256]; only saves time
 
@@ -28,7 +28,7 @@ def fingerprint(path: Path | str, cache: Path = CACHE) -> str:
         now[str(file.absolute())] = [state.st_size, state.st_mtime_ns, sha256]
         digest.update(f"{file.relative_to(root)}\0{sha256}\n".encode())
     if now != known:
-        with written(cache) as part:
+        with atomic_write(cache) as part:
             part.write_text(json.dumps(now))
     return digest.hexdigest()
 

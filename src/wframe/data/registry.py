@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from wframe.config.base import Model, explain
 from wframe.errors import UserError
 from wframe.files import read_json, write_json
-from wframe.learning import Model, explain
 
 REGISTRY = Path(os.environ.get("WFRAME_REGISTRY") or "config/inputs.yaml")
 STAMP = ".fetched.json"  # in an entry's folder: what is here; the workflow's sign that an entry is complete

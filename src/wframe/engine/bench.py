@@ -1,8 +1,6 @@
-"""`wframe bench`: the engine against the straightforward way, the machine's ceiling, and how cost grows.
+"""`wframe bench`: the engine against a naive PyTorch loop, the machine's ceiling, and how cost grows.
 
-The straightforward way is Algorithm 1 as one would write it first: eager PyTorch in fp32, one group at a time,
-autograd for ∇ₓΦ and double backward for the penalty, contiguous layout, `torch.randn`. Machines are noisy, so what
-is compared runs in turn in one process, and what is reported are ratios, pair by pair.
+Machines are noisy, so what is compared runs in turn in one process, and what is reported are ratios, pair by pair.
 """
 
 import argparse
@@ -16,19 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d, relu
+from torch.nn.functional import conv2d
 
-from wframe.engine import cost
-from wframe.engine.estimate import device_name
-from wframe.engine.learner import choose_batch
-from wframe.engine.process import choose_device, settle_process
-from wframe.engine.train import set_precision
-from wframe.files import write_json, written
-from wframe.model.algorithm import Constants, Observed, State, iterate, observe, start
-from wframe.model.bank import Bank, builtin_path, load_bank
+from wframe.engine.memory import choose_batch
+from wframe.engine.naive import naive_iteration, naive_responses, random_images
+from wframe.engine.precision import set_precision
+from wframe.engine.speed import device_name
+from wframe.files import atomic_write, write_json
+from wframe.model.algorithm import iterate, observe, start
+from wframe.model.bank import load_bank
+from wframe.model.constants import Constants
+from wframe.model.cost import LAYERS, learning_flops
 from wframe.model.noise import key_tensor
-from wframe.provenance import machine, versions
+from wframe.model.state import Observed, State
+from wframe.runtime.machine import machine, versions
+from wframe.runtime.process import choose_device, configure_process
+from wframe.weights import BUILTIN_BANK
 
 Ratio = dict[str, float]
 
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Measure, print a line per figure, write JSON and a chart."""
     device = choose_device(args.device)
-    settle_process(args.threads)
+    configure_process(args.threads)
     precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
     bench = Bench(device, precision, args.pairs)
     figures: dict[str, Any] = {
@@ -57,9 +58,9 @@ def main(args: argparse.Namespace) -> None:
         "versions": versions("torch"),
         "command": " ".join(["wframe", *sys.argv[1:]]),
         "load_average": os.getloadavg()[0],
-        "one_group": bench.against_straightforward(1, 32),
-        "batch": bench.against_straightforward(bench.batch(32), 32),
-        "batch_64": bench.against_straightforward(bench.batch(64), 64),
+        "one_group": bench.against_naive(1, 32),
+        "batch": bench.against_naive(bench.batch(32), 32),
+        "batch_64": bench.against_naive(bench.batch(64), 64),
         "ceiling": bench.ceiling(32),
         "ceiling_64": bench.ceiling(64),
         "wframe_over_frame": bench.wframe_over_frame(32),
@@ -81,17 +82,17 @@ class Bench:
 
     def __init__(self, device: torch.device, precision: str, pairs: int) -> None:
         self.device, self.precision, self.pairs = device, precision, pairs
-        self.bank = load_bank(builtin_path())
+        self.bank = load_bank(BUILTIN_BANK)
 
     def batch(self, side: int) -> int:
         """Return the engine's batch at this size; on a GPU no more than what a minute is enough for."""
         return min(choose_batch(Constants(), side, self.device, set_precision(self.precision)), 1024)
 
     def engine(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
-        """Return one learning iteration of the engine on random pictures, as a call."""
+        """Return one learning iteration of the engine on random images, as a call."""
         bank = self.bank.to(c.unit, self.device, set_precision(self.precision))
         keys = key_tensor(list(range(groups)), self.device)
-        y = pictures(groups, c.M, side, self.device)
+        y = random_images(groups, c.M, side, self.device)
         with torch.inference_mode():
             observed: Observed = observe(bank, c, y)
             state: State = start(bank, observed)._replace(θ=observed.H * 1e-3)
@@ -104,16 +105,16 @@ class Bench:
 
         return run
 
-    def straightforward(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
-        """Return one learning iteration the straightforward way, one group after the other, as a call."""
+    def naive(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
+        """Return one learning iteration the naive loop, one group after the other, as a call."""
         bank = self.bank.to(c.unit, self.device, torch.float32, torch.contiguous_format)
-        y = pictures(groups, c.M, side, self.device)
-        θ = [plain_responses(bank, part).mean(0) * 1e-3 for part in y]
+        y = random_images(groups, c.M, side, self.device)
+        θ = [naive_responses(bank, part).mean(0) * 1e-3 for part in y]
 
         def run() -> None:
             set_precision("fp32")
             for part, weights in zip(y, θ, strict=True):
-                float(plain_iteration(bank, c, part, weights).sum())
+                float(naive_iteration(bank, c, part, weights).sum())
 
         return run
 
@@ -127,11 +128,11 @@ class Bench:
             ratios.append(scale * b / a)
         return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
 
-    def against_straightforward(self, groups: int, side: int) -> dict[str, Any]:
-        """Return the engine's speed over the straightforward way's, in images·steps per second (wFRAME, L = 10)."""
+    def against_naive(self, groups: int, side: int) -> dict[str, Any]:
+        """Return the engine's speed over the naive loop's, in images·steps per second (wFRAME, L = 10)."""
         c = Constants(T=1, L=10)
         alone = min(groups, 4)  # one at a time takes the same for each
-        ratio = self.in_turn(self.engine(groups, side, c), self.straightforward(alone, side, c), scale=groups / alone)
+        ratio = self.in_turn(self.engine(groups, side, c), self.naive(alone, side, c), scale=groups / alone)
         return {**ratio, "groups": groups, "side": side}
 
     def ceiling(self, side: int) -> dict[str, float]:
@@ -146,7 +147,7 @@ class Bench:
         n = 8192 if self.device.type == "cuda" else 1536
         a = torch.randn(n, n, device=self.device, dtype=type_)
         layers = {}
-        for inputs, outputs, halved in cost.LAYERS[1:]:
+        for inputs, outputs, halved in LAYERS[1:]:
             x = torch.randn(images, inputs, side // halved, side // halved, device=self.device, dtype=type_)
             w = torch.randn(outputs, inputs, 3, 3, device=self.device, dtype=type_)
             x, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, w))
@@ -154,7 +155,7 @@ class Bench:
             layers[inputs, outputs] = (flops, partial(conv2d, x, w, padding=1))
         whole = self.engine(groups, side, c)
         rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "iteration": []}
-        work = cost.learning_flops(side, images, 1, c.L, penalty=False)
+        work = learning_flops(side, images, 1, c.L, penalty=False)
         with torch.inference_mode():
             for turn in range(self.pairs + 1):
                 product = seconds(partial(torch.matmul, a, a))
@@ -181,7 +182,7 @@ class Bench:
         return {**ratio, "groups": groups, "side": side}
 
     def growth(self) -> dict[str, list[list[float]]]:
-        """Return seconds of an iteration against G, the picture's side and L (least of the repeats)."""
+        """Return seconds of an iteration against G, the image's side and L (least of the repeats)."""
         least = lambda run: min(seconds(run) for _ in range(self.pairs))  # noqa: E731
         c, most = Constants(T=1, L=5), self.batch(32)
         counts = sorted({max(1, most * k // 4) for k in (1, 2, 4)} | {1})
@@ -190,40 +191,6 @@ class Bench:
             "side": [[side, least(self.engine(max(1, most // 16), side, c))] for side in (16, 32, 64, 128)],
             "L": [[L, least(self.engine(1, 32, c._replace(L=L)))] for L in (5, 10, 20, 40)],
         }
-
-
-def pictures(groups: int, M: int, side: int, device: torch.device) -> Tensor:
-    """Return random smooth pictures in the unit of x: (G, M, 3, side, side)."""
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(groups * M, 3, side // 4, side // 4, generator=generator) - 0.5
-    return torch.nn.functional.interpolate(coarse, scale_factor=4).view(groups, M, 3, side, side).to(device)
-
-
-def plain_responses(bank: Bank, x: Tensor) -> Tensor:
-    """F(x) as one would write it first: (N, K, h, w)."""
-    (w1, b1), (w2, b2), (w3, b3), (w4, b4) = bank.layers
-    h = relu(conv2d(relu(conv2d(x, w1, b1, padding=1)), w2, b2, padding=1))
-    h = max_pool2d(h, 2)
-    return relu(conv2d(relu(conv2d(h, w3, b3, padding=1)), w4, b4, padding=1))
-
-
-def plain_iteration(bank: Bank, c: Constants, y: Tensor, θ: Tensor) -> Tensor:
-    """One iteration of Algorithm 1 for one group, by autograd; return the next θ (K, h, w)."""
-    a, b, c_noise = c.step
-    H_obs = plain_responses(bank, y).mean(0)
-    x = torch.zeros_like(y)
-    for _ in range(c.L):
-        x = x.detach().requires_grad_()
-        (g,) = torch.autograd.grad((θ * plain_responses(bank, x)).sum(), x)
-        x = a * x + b * g + c_noise * torch.randn_like(x)
-    x = x.detach().requires_grad_()
-    θ = θ.detach().requires_grad_()
-    F = plain_responses(bank, x)
-    penalty = torch.zeros_like(θ)
-    if c.beta:
-        (g,) = torch.autograd.grad((θ * F).sum(), x, create_graph=True)
-        (penalty,) = torch.autograd.grad(g.square().mean((1, 2, 3)).mean(), θ)
-    return (θ + c.lambda_ * (H_obs - F.mean(0) - c.beta / 2 * penalty)).detach()
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -252,7 +219,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     ]
     speed.bar(list(names.values()), middle, yerr=spread, color="#1f5f8b", ecolor="black")
     speed.axhline(1, color="black", lw=0.5)
-    speed.set_title("times the straightforward way")
+    speed.set_title("times the naive loop")
     parts = {"matrix": "matrix product", "convolution": "best convolution", "iteration": "whole iteration"}
     for offset, (name, label) in enumerate((("ceiling", "32×32"), ("ceiling_64", "64×64"))):
         heights = [figures[name][f"{part}_tflops"] for part in parts]
@@ -268,5 +235,5 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     growth.plot([1, 64], [1, 64], color="grey", lw=0.5)
     growth.set_title("relative time of an iteration (grey: linear)", fontsize=9)
     growth.legend(fontsize=7)
-    with written(path) as part:
+    with atomic_write(path) as part:
         canvas.savefig(part, format="png", dpi=150)

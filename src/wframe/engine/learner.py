@@ -2,17 +2,14 @@
 
 Groups share nothing but the frozen bank, so a batch of them is one launch. Results don't depend on how groups
 are batched (to rounding), and nothing finished is lost: each batch is kept when it is done, and a checkpoint
-is kept every few iterations within it.
+is saved every few iterations within it.
 """
 
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wframe.engine import checkpoint
-from wframe.engine.cost import bytes_per_group
-from wframe.engine.process import Stop, Stopped, stop_on_signal
-from wframe.engine.progress import Meter
-from wframe.errors import UserError
-from wframe.files import read_json, write_json
-from wframe.model.algorithm import Constants, Observed, Record, State, iterate, observe, start
+from wframe.engine.attempts import Attempts
+from wframe.engine.memory import choose_batch
+from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import Bank
+from wframe.model.constants import Constants
 from wframe.model.energy import responses
 from wframe.model.noise import key_tensor
+from wframe.model.state import Observed, Record, State
+from wframe.runtime import checkpoint
+from wframe.runtime.process import Stop, Stopped, stop_on_signal
+from wframe.runtime.progress import Progress
 
 
 @dataclass
@@ -43,12 +41,12 @@ class Work:
     device: torch.device
     key: str  # identifies the work: everything that the result depends on
     checkpoints: Path  # the folder for checkpoints of this work
-    snapshots: tuple[int, ...] = ()  # iterations after which the first group's pictures are kept
+    snapshots: tuple[int, ...] = ()  # iterations after which the first group's chains are kept
     batch: int | None = None  # most groups at once; None: as many as memory allows
     every: float = 30.0  # seconds between checkpoints
     title: str = "train"
     precision: torch.dtype = torch.float32  # of the bank's convolutions
-    say: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
+    log: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
 
 
 @dataclass
@@ -59,23 +57,13 @@ class Learned:
     records: dict[str, np.ndarray]  # measure → (T, G)
     snapshots: np.ndarray  # (S, M, H, W, 3) uint8: the first group's chains after the asked iterations
     batch: int  # groups at once
-    attempts: list[dict[str, Any]]  # the processes that worked on it, this one last (see `_Attempts`)
-
-
-def choose_batch(c: Constants, side: int, device: torch.device, precision: torch.dtype) -> int:
-    """Return how many groups to learn at once: what fits into memory and still gains speed."""
-    if device.type != "cuda":
-        # a CPU gains nothing once its cores are busy, and loses the cache
-        return max(1, 4 * 32 * 32 // (side * side))
-    free, _ = torch.cuda.mem_get_info(device)
-    fits = int(0.8 * free / bytes_per_group(side, c.M, precision.itemsize, c.theta == "position"))
-    return max(1, min(fits, (2**31 - 1) // (c.M * 64 * side * side)))  # kernels index with 32 bits
+    attempts: list[dict[str, Any]]  # the processes that worked on it, this one last (see `Attempts`)
 
 
 def learn(work: Work) -> Learned:
     """Learn all groups of a shard (Algorithm 1), batch by batch.
 
-    Goes on from the work's checkpoint if there is one. When memory runs out, the batch is halved.
+    Resumes from the work's checkpoint if there is one. When memory runs out, the batch is halved.
 
     Raises:
         Stopped: a signal (SIGTERM, SIGUSR1, SIGINT) came; a checkpoint is saved.
@@ -83,20 +71,20 @@ def learn(work: Work) -> Learned:
     c, (G, M) = work.constants, work.observed.shape[:2]
     size = min(choose_batch(c, work.observed.shape[2], work.device, work.precision), G, work.batch or G)
     parts: list[dict[str, Tensor]] = []
-    attempts = _Attempts(work.checkpoints / f"{work.key[:16]}-attempts.json")
-    with stop_on_signal() as stop, Meter(work.title, G * M * c.T * c.L) as meter, torch.inference_mode():
+    attempts = Attempts(work.checkpoints / f"{work.key[:16]}-attempts.json")
+    with stop_on_signal() as stop, Progress(work.title, G * M * c.T * c.L) as progress, torch.inference_mode():
         first = 0
         while first < G:
             span = range(first, min(first + size, G))
             try:
-                parts.append(_learn_batch(work, span, meter, stop, attempts))
+                parts.append(_learn_batch(work, span, progress, stop, attempts))
                 first = span.stop
             except torch.cuda.OutOfMemoryError:
                 if size == 1:
                     raise
                 size //= 2
                 torch.cuda.empty_cache()
-                work.say(f"{work.title}: out of memory with {len(span)} groups at once, going on with {size}")
+                work.log(f"{work.title}: out of memory with {len(span)} groups at once, continuing with {size}")
     joined = {name: torch.cat([part[name] for part in parts], dim=-1) for name in Record._fields}
     images = torch.cat([part["images"] for part in parts])
     return Learned(
@@ -108,7 +96,7 @@ def learn(work: Work) -> Learned:
     )
 
 
-def forget(work: Work) -> None:
+def remove_checkpoints(work: Work) -> None:
     """Remove the work's checkpoints, once its results are safe, and what a kill in the middle of a write left.
 
     A part younger than a minute stays: another process may be at the same work, and writing it.
@@ -121,26 +109,26 @@ def forget(work: Work) -> None:
                 part.unlink()
 
 
-def _learn_batch(work: Work, span: range, meter: Meter, stop: Stop, attempts: "_Attempts") -> dict[str, Tensor]:
+def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attempts: Attempts) -> dict[str, Tensor]:
     """Learn the groups of `span` together; from the batch's checkpoint, if there is one."""
     c = work.constants
     path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
-    kept = checkpoint.load(path, work.key, torch.device("cpu"))
-    if kept and kept[1]["t"] == c.T:
-        meter.advance(len(span) * c.M * c.T * c.L, "kept from before")
-        return kept[0]
+    saved = checkpoint.load(path, work.key, torch.device("cpu"))
+    if saved and saved[1]["t"] == c.T:
+        progress.advance(len(span) * c.M * c.T * c.L, "finished before")
+        return saved[0]
 
     bank = work.bank.to(c.unit, work.device, work.precision)
     y = bank.pixels(work.observed[span.start : span.stop], c.unit).to(work.device)
     observed = observe(bank, c, y)
     keys = key_tensor(work.keys[span.start : span.stop], work.device)
-    state, history, pictures = _begin(work, bank, observed, kept)
-    if kept:
-        attempts.went_on(state.t)
-        work.say(f"{work.title}: groups {span.start}-{span.stop - 1} go on from iteration {state.t} of {c.T}")
-        meter.advance(len(span) * c.M * state.t * c.L, "from the checkpoint")
+    state, history, snapshots = _begin(work, bank, observed, saved)
+    if saved:
+        attempts.resumed(state.t)
+        work.log(f"{work.title}: groups {span.start}-{span.stop - 1} resume from iteration {state.t} of {c.T}")
+        progress.advance(len(span) * c.M * state.t * c.L, "from the checkpoint")
 
-    saved = time.monotonic()
+    last_save = time.monotonic()
     while state.t < c.T:
         if (state.diverged >= 0).all():
             history += [history[-1]] * (c.T - state.t)
@@ -150,20 +138,20 @@ def _learn_batch(work: Work, span: range, meter: Meter, stop: Stop, attempts: "_
         history.append(torch.stack([value.double().cpu() for value in record]))
         attempts.this["iterations"] += 1
         if state.t in work.snapshots and span.start == 0:
-            pictures.append(torch.from_numpy(bank.images(state.x[0], c.unit)))
-        meter.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")
-        due = time.monotonic() - saved > work.every
+            snapshots.append(torch.from_numpy(bank.images(state.x[0], c.unit)))
+        progress.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")
+        due = time.monotonic() - last_save > work.every
         if (stop.asked or due) and state.t < c.T:
-            _save(path, work.key, state, history, pictures)
+            _save(path, work.key, state, history, snapshots)
             attempts.save()
-            saved = time.monotonic()
+            last_save = time.monotonic()
             if stop.asked:
-                raise Stopped(f"stopped by {stop.asked} after iteration {state.t}; run the same command to go on")
+                raise Stopped(f"stopped by {stop.asked} after iteration {state.t}; run the same command to continue")
     images = torch.from_numpy(bank.images(state.x, c.unit))
     records = torch.stack(history, dim=1)  # (measure, T, G)
     done = dict(zip(Record._fields, records, strict=True)) | {
         "images": images,
-        "snapshots": _stack(pictures, images),
+        "snapshots": _stack(snapshots, images),
     }
     done = {name: value.contiguous() for name, value in done.items()}
     checkpoint.save(path, done, {"key": work.key, "t": c.T})
@@ -172,12 +160,12 @@ def _learn_batch(work: Work, span: range, meter: Meter, stop: Stop, attempts: "_
 
 
 def _begin(
-    work: Work, bank: Bank, observed: Observed, kept: tuple[dict[str, Tensor], dict] | None
+    work: Work, bank: Bank, observed: Observed, saved: tuple[dict[str, Tensor], dict] | None
 ) -> tuple[State, list[Tensor], list[Tensor]]:
-    """Return where a batch starts or goes on: state, history of measures, snapshots."""
-    if kept is None:
+    """Return where a batch starts or resumes: state, history of measures, snapshots."""
+    if saved is None:
         return start(bank, observed), [], []
-    tensors, about = kept
+    tensors, about = saved
     x = tensors["x"].to(work.device)
     state = State(
         about["t"],
@@ -187,64 +175,22 @@ def _begin(
         responses(bank, x.flatten(0, 1)),
         tensors["diverged"].to(work.device),
     )
-    return state, list(tensors["history"]), list(tensors["pictures"])
+    return state, list(tensors["history"]), list(tensors["snapshots"])
 
 
-def _save(path: Path, key: str, state: State, history: list[Tensor], pictures: list[Tensor]) -> None:
-    """Keep an unfinished batch."""
+def _save(path: Path, key: str, state: State, history: list[Tensor], snapshots: list[Tensor]) -> None:
+    """Save a checkpoint of an unfinished batch."""
     tensors = {"x": state.x, "θ": state.θ, "P": state.P, "diverged": state.diverged, "history": torch.stack(history)}
-    tensors["pictures"] = _stack(pictures, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
+    tensors["snapshots"] = _stack(snapshots, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
     checkpoint.save(path, tensors, {"key": key, "t": state.t})
 
 
-def _stack(pictures: list[Tensor], like: Tensor) -> Tensor:
-    """Stack snapshots; with none, an empty stack of pictures like `like`."""
-    return torch.stack(pictures) if pictures else torch.zeros((0, *like.shape[1:]), dtype=torch.uint8)
+def _stack(snapshots: list[Tensor], like: Tensor) -> Tensor:
+    """Stack snapshots; without any, return an empty stack of images of the shape of `like`'s."""
+    return torch.stack(snapshots) if snapshots else torch.zeros((0, *like.shape[1:]), dtype=torch.uint8)
 
 
 def _mean_R(record: Record) -> str:
     """The mean R of the groups that haven't diverged, as text."""
-    alive = record.R[~record.R.isnan()]
-    return f"{float(alive.mean()):.3f}" if len(alive) else "diverged"
-
-
-class _Attempts:
-    """Which processes have worked on a shard: where, how long, how far; kept beside its checkpoints.
-
-    Each entry: `host`, `slurm_job` and `cuda_visible_devices` (None where they aren't set), `began` (UTC), `seconds`,
-    `iterations` (of batches, done there), `went_on_from` (the iteration of the checkpoint that it went on from; None:
-    from the start).
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.begin = path, time.monotonic()
-        self.this: dict[str, Any] = {
-            "host": platform.node(),
-            "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-            "began": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": 0.0,
-            "iterations": 0,
-            "went_on_from": None,
-        }
-        self.before: list[dict[str, Any]] = []
-        if path.exists():
-            try:
-                self.before = read_json(path)
-            except UserError as error:  # it's a record only: the work goes on without it
-                print(f"{error}; earlier attempts aren't on record", file=sys.stderr)
-        self.save()
-
-    @property
-    def all(self) -> list[dict[str, Any]]:
-        """All attempts so far, this one last."""
-        return [*self.before, self.this | {"seconds": round(time.monotonic() - self.begin, 3)}]
-
-    def went_on(self, t: int) -> None:
-        """Note that this process goes on from iteration t."""
-        if self.this["went_on_from"] is None:
-            self.this["went_on_from"] = t
-
-    def save(self) -> None:
-        """Keep the list."""
-        write_json(self.path, self.all)
+    finite = record.R[~record.R.isnan()]
+    return f"{float(finite.mean()):.3f}" if len(finite) else "diverged"

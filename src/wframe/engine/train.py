@@ -1,4 +1,4 @@
-"""`wframe train`: one shard of one run, from prepared pictures to samples, curves and a record."""
+"""`wframe train`: one shard of one run, from prepared images to samples, curves and a record."""
 
 import argparse
 import json
@@ -14,35 +14,42 @@ import torch
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
-from wframe.engine.learner import Learned, Work, forget, learn
-from wframe.engine.process import Stopped, choose_device, settle_process
+from wframe.config.base import explain, with_changes
+from wframe.config.learning import Learning
+from wframe.data.arrays import load_images
+from wframe.data.groups import cut, shard_span
+from wframe.engine.learner import Learned, Work, learn, remove_checkpoints
+from wframe.engine.precision import PRECISIONS, set_precision
 from wframe.errors import UserError
-from wframe.files import sha256_file, sha256_json, write_json, written
-from wframe.learning import Learning, explain, with_changes
-from wframe.model.algorithm import Constants, Record
-from wframe.model.bank import builtin_path, load_bank
+from wframe.files import atomic_write, sha256_file, sha256_json, write_json
+from wframe.model.bank import load_bank
+from wframe.model.constants import Constants
 from wframe.model.noise import group_key
-from wframe.provenance import code_hash, machine, peak_memory_mb, versions
-
-PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+from wframe.model.state import Record
+from wframe.runtime.code import code_hash
+from wframe.runtime.machine import machine, peak_memory_mb, versions
+from wframe.runtime.process import Stopped, choose_device, configure_process
+from wframe.weights import BUILTIN_BANK
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe train`."""
     add = parser.add_argument
-    add("--pictures", type=Path, required=True, help="prepared pictures (.npy, from `wframe prepare`)")
+    add("--observed", type=Path, required=True, help="the observed images (.npy, from `wframe prepare`)")
     add("--bank", default="builtin", help="`builtin`, or a bank file made by `wframe bank`")
     add("--out", type=Path, required=True, help="results: OUT.safetensors, OUT.parquet and OUT.json")
     add("--method", choices=["frame", "wframe"], default="wframe", help="FRAME sets β to 0")
     add("--constants", type=json.loads, default={}, help="constants of Algorithm 1 as JSON")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="one constant, say --set lambda=1e-3")
-    add("--dataset", default="pictures", help="a name, for the random key and the record")
-    add("--class", dest="class_", default="all", help="a name, for the random key and the record")
-    add("--repeat", type=int, default=0, help="another repeat has other noise")
-    add("--seed", type=int, default=0, help="another seed has other noise everywhere")
+    add("--study", default="none", help="a name, for the curves and the record")
+    add("--dataset", default="images", help="a name, for the random key, the curves and the record")
+    add("--class", dest="class_", default="all", help="a name, for the random key, the curves and the record")
+    add("--setting", default="base", help="a name, for the curves and the record")
+    add("--repeat", type=int, default=0, help="another repeat has different noise")
+    add("--seed", type=int, default=0, help="another seed has different noise everywhere")
     add("--groups", type=int, help="learn only this many groups of the class")
     add("--shard", default="0/1", metavar="I/N", help="learn the I-th of N equal parts of the groups")
-    add("--snapshots", type=_integers, default=(), help="iterations whose pictures to keep, say 1,10,30")
+    add("--snapshots", type=_integers, default=(), help="iterations after which to keep the chains, say 1,10,30")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
     add("--precision", choices=list(PRECISIONS), help="of the convolutions; default fp32, on a GPU tf32")
     add("--batch", type=int, help="most groups at once; default: what memory allows")
@@ -52,25 +59,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Learn one shard; on a signal save a checkpoint and return 75 (the same command goes on)."""
+    """Learn one shard; on a signal save a checkpoint and return 75 (the same command continues)."""
     begin = time.monotonic()
     constants = parse_constants(args.constants, args.set, args.method)
-    settle_process(args.threads)
+    configure_process(args.threads)
     device = choose_device(args.device)
     precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
     bank_precision = set_precision(precision)
-    bank_path = builtin_path() if args.bank == "builtin" else Path(args.bank)
-    bank = load_bank(bank_path)
-    pictures = load_groups(args.pictures, constants.M, args.groups)
-    span = shard_span(args.shard, len(pictures))
+    bank = load_bank(BUILTIN_BANK if args.bank == "builtin" else Path(args.bank))
+    groups = load_groups(args.observed, constants.M, args.groups)
+    span = shard_span(args.shard, len(groups))
 
-    inputs = {"pictures": sha256_file(args.pictures), "bank": bank.sha256}
-    identity: dict[str, Any] = {
-        "run": [args.seed, args.dataset, args.class_, args.repeat],
+    run = {
+        "study": args.study,
+        "dataset": args.dataset,
+        "class": args.class_,
+        "setting": args.setting,
         "method": args.method,
+        "repeat": args.repeat,
+    }
+    identity: dict[str, Any] = {
+        "run": run,
+        "seed": args.seed,
         "constants": constants._asdict(),
         "groups": [span.start, span.stop],
-        "inputs": inputs,
+        "inputs": {"observed": sha256_file(args.observed), "bank": bank.sha256},
         "code": code_hash("wframe.engine.train"),
         "device": device.type,
         "precision": precision,
@@ -79,7 +92,7 @@ def main(args: argparse.Namespace) -> int:
     work = Work(
         bank=bank,
         constants=constants,
-        observed=pictures[span.start : span.stop],
+        observed=groups[span.start : span.stop],
         keys=[group_key(args.seed, args.dataset, args.class_, args.repeat, index) for index in span],
         device=device,
         key=sha256_json(identity),
@@ -98,7 +111,7 @@ def main(args: argparse.Namespace) -> int:
     except Stopped as stopped:
         print(f"{work.title}: {stopped}", file=sys.stderr)
         return 75
-    write_results(args.out, learned, span)
+    write_results(args.out, learned, span, run)
     diverged = learned.records["diverged"][-1]
     write_json(
         args.out.with_name(args.out.name + ".json"),
@@ -111,7 +124,7 @@ def main(args: argparse.Namespace) -> int:
             "gpu": gpu,
             "batch": learned.batch,
             "attempts": learned.attempts,
-            "resumed": sum(attempt["went_on_from"] is not None for attempt in learned.attempts),
+            "resumed": sum(attempt["resumed_from"] is not None for attempt in learned.attempts),
             "iterations_run": learned.attempts[-1]["iterations"],
             "diverged": int((diverged >= 0).sum()),
             "seconds": round(time.monotonic() - begin, 3),
@@ -123,7 +136,7 @@ def main(args: argparse.Namespace) -> int:
             else None,
         },
     )
-    forget(work)
+    remove_checkpoints(work)
     return 0
 
 
@@ -142,65 +155,35 @@ def parse_constants(values: dict[str, Any], changes: list[str], method: str) -> 
         raise UserError(explain(error, "the constants")) from None
 
 
-def set_precision(name: str) -> torch.dtype:
-    """Set how a GPU computes convolutions (a key of `PRECISIONS`), the same way each time; return the bank's type."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
-    torch.backends.cudnn.deterministic = True
-    return PRECISIONS[name]
-
-
 def load_groups(path: Path, M: int, limit: int | None) -> np.ndarray:
-    """Return the pictures as groups, (G, M, H, W, 3) uint8; the last group is completed with the first pictures.
+    """Return the images of a prepared array as groups, (G, M, H, W, 3) uint8.
 
     Raises:
-        UserError: not a prepared array, or fewer than M pictures.
+        UserError: not a prepared array, sides that the bank's pool can't halve, or fewer than M images.
     """
+    images = load_images(path)
+    if images.shape[1] % 2 or images.shape[2] % 2:
+        raise UserError(f"{path}: images of {images.shape[1:3]} pixels; the bank's pool needs even sides")
     try:
-        pictures = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise UserError(f"{path}: there are no such pictures. Make them with `wframe prepare`.") from None
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a whole .npy file ({error}). Make it again with `wframe prepare`.") from None
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
-        raise UserError(f"{path}: expected uint8 (N, H, W, 3), this is {pictures.dtype} {pictures.shape}")
-    if pictures.shape[1] % 2 or pictures.shape[2] % 2:
-        raise UserError(f"{path}: pictures of {pictures.shape[1:3]} pixels; the bank's pool needs even sides")
-    if len(pictures) < M:
-        raise UserError(f"{path}: {len(pictures)} pictures, a group needs {M}. Add pictures to this class.")
-    groups = -(-len(pictures) // M)
-    groups = min(groups, limit or groups)
-    rows = np.arange(groups * M) % len(pictures)
-    return pictures[rows].reshape(groups, M, *pictures.shape[1:])
+        return cut(images, M, limit)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def shard_span(shard: str, groups: int) -> range:
-    """Return the groups of the I-th of N equal parts.
-
-    Raises:
-        UserError: not of the form I/N with 0 ≤ I < N ≤ number of groups.
-    """
-    try:
-        index, count = (int(part) for part in shard.split("/"))
-    except ValueError:
-        raise UserError(f"--shard {shard}: expected I/N, say 0/4") from None
-    if not 0 <= index < count <= groups:
-        raise UserError(f"--shard {shard}: expected 0 ≤ I < N ≤ {groups} (the number of groups)")
-    return range(index * groups // count, (index + 1) * groups // count)
-
-
-def write_results(out: Path, learned: Learned, span: range) -> None:
-    """Write OUT.safetensors (images, snapshots) and OUT.parquet (one row per group and iteration)."""
-    with written(out.with_name(out.name + ".safetensors")) as part:
+def write_results(out: Path, learned: Learned, span: range, run: dict[str, str | int]) -> None:
+    """Write OUT.safetensors (images, snapshots) and OUT.parquet (a row per group and iteration, with the run)."""
+    with atomic_write(out.with_name(out.name + ".safetensors")) as part:
         save_file({"images": learned.images, "snapshots": learned.snapshots}, part)
     T, G = learned.records["R"].shape
     curves = pd.DataFrame(
         {
+            **{name: [value] * (T * G) for name, value in run.items()},
             "group": np.tile(np.arange(span.start, span.stop), T),
             "iteration": np.repeat(np.arange(1, T + 1), G),
             **{name: learned.records[name].ravel() for name in Record._fields},
         }
     ).astype({"diverged": "int64"})
-    with written(out.with_name(out.name + ".parquet")) as part:
+    with atomic_write(out.with_name(out.name + ".parquet")) as part:
         curves.to_parquet(part, index=False)
 
 

@@ -7,7 +7,6 @@ what R, λ and β mean depends on the scale of its responses.
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from wframe.errors import UserError
-from wframe.files import sha256_file, written
+from wframe.files import atomic_write, sha256_file
 
 LAYERS = {"0": (64, 3), "2": (64, 64), "5": (128, 64), "7": (128, 128)}  # torchvision's names: (out, in)
 FILTERS = 128
@@ -55,8 +54,7 @@ class Bank:
     ) -> "Bank":
         """Return the bank for pixels in `unit`, on a device, in a precision and a memory layout."""
         layers = tuple(
-            (w.to(device, dtype).contiguous(memory_format=layout), (b / unit).to(device, dtype))
-            for w, b in self.layers
+            (w.to(device, dtype).contiguous(memory_format=layout), (b / unit).to(device, dtype)) for w, b in self.layers
         )
         return replace(self, layers=layers, layout=layout)
 
@@ -71,15 +69,10 @@ class Bank:
         return rgb.round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-def builtin_path() -> Path:
-    """Return where the package keeps the builtin bank."""
-    return Path(str(resources.files("wframe.model") / "builtin.safetensors"))
-
-
 def save_bank(path: Path | str, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Write a bank: the weights, and `about` (must name channels, mean and calibration) as its metadata."""
     whole = {name: tensor.to(torch.float32).contiguous() for name, tensor in tensors.items()}
-    with written(path) as part:
+    with atomic_write(path) as part:
         save_file(whole, part, {"wframe": json.dumps(about, sort_keys=True)})
 
 
@@ -102,9 +95,7 @@ def load_bank(path: Path | str) -> Bank:
             f"{path}: not a whole bank file ({error}). Fetch or make it again with `wframe bank`."
         ) from error
     if "wframe" not in metadata:
-        raise UserError(
-            f"{path}: no `wframe` metadata, so its channel order and mean aren't known; use `wframe bank`"
-        )
+        raise UserError(f"{path}: no `wframe` metadata, so its channel order and mean aren't known; use `wframe bank`")
     about = json.loads(metadata["wframe"])
     check_weights(tensors, about.get("channels"), str(path))
     if about["channels"] != "RGB":

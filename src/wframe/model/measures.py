@@ -1,7 +1,26 @@
-"""What is measured of the chains."""
+"""What is measured of the chains after each learning iteration."""
 
 import torch
 from torch import Tensor
+
+from wframe.model.constants import Constants
+from wframe.model.energy import energy
+from wframe.model.state import Observed, Record, State
+
+
+def measure(constants: Constants, observed: Observed, θ: Tensor, G: Tensor, state: State) -> Record:
+    """Measure the chains that were sampled with θ; G is ∇ₓΦ there. A diverged group's measures are NaN."""
+    F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
+    values = [
+        response_distance(F_syn, observed.F),
+        energy(θ, state.r.F).mean(1),
+        (θ * observed.F).sum((1, 2, 3)),
+        G.abs().mean((1, 2, 3, 4)),
+        state.x.std((1, 2, 3, 4)) * constants.unit,
+        nearest_distance(state.x, observed.y).mean(1) * constants.unit,
+    ]
+    diverged = state.diverged >= 0
+    return Record._make([*(torch.where(diverged, torch.nan, value) for value in values), state.diverged])
 
 
 def response_distance(F_syn: Tensor, F_obs: Tensor) -> Tensor:
@@ -16,7 +35,7 @@ def response_distance(F_syn: Tensor, F_obs: Tensor) -> Tensor:
 def nearest_distance(x: Tensor, y: Tensor) -> Tensor:
     """Return each chain's root-mean-square distance to the nearest of its group's images y, shape (G, M).
 
-    A value near the noise of the sampler says that the group has reproduced its training images.
+    A value near the sampler's noise says that the group has reproduced its training images.
     """
     x, y = x.flatten(2), y.flatten(2)
     squared = (

@@ -1,9 +1,9 @@
-"""The readings: what the paper leaves open about σ, the step and the scale of the pixels.
+"""The readings: what the paper leaves open about σ, the step and the pixel scale. No PyTorch here.
 
-Line 8 of Algorithm 1 moves x by δ²/2·(∇ₓΦ − x/σ²) + δΣ, Σ ~ N(0, σ²I). Taken at its word this multiplies x by
+Line 8 of Algorithm 1 moves x by δ²/2·(∇ₓΦ − x/σ²) + δΣ, Σ ~ N(0, σ²I). Taken literally this multiplies x by
 1 − δ²/2σ² = −199 for the paper's δ = 0.2 and σ = 0.01. Every reading is one linear recursion
 
-    x ← a·x + b·∇ₓΦ + c·ξ,   ξ ~ N(0, I)
+    x ← a·x + b·∇ₓΦ + s·ξ,   ξ ~ N(0, I)
 
 so a reading is three numbers and a pixel scale.
 """
@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 
 class Step(NamedTuple):
-    """The coefficients of one Langevin step, x ← a·x + b·∇ₓΦ + c·ξ."""
+    """The coefficients of one Langevin step, x ← a·x + b·∇ₓΦ + s·ξ."""
 
     a: float
     b: float
-    c: float
+    s: float
 
     def stationary_std(self) -> float | None:
         """Return the standard deviation that the recursion settles to where ∇ₓΦ = 0; None if it never settles."""
-        return None if abs(self.a) >= 1 else self.c / (1 - self.a**2) ** 0.5
+        return None if abs(self.a) >= 1 else self.s / (1 - self.a**2) ** 0.5
 
 
 class Reading(NamedTuple):
@@ -29,31 +29,19 @@ class Reading(NamedTuple):
 
     step: Callable[[float, float], Step]  # (δ, σ) to coefficients
     unit: float  # grey levels in one unit of x: x = (pixel − mean) / unit
-    remark: str
 
 
 UNIT = 127.5
 
 READINGS: dict[str, Reading] = {
-    "literal": Reading(
-        lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ),
-        UNIT,
-        "line 8 as it stands",
-    ),
-    "preconditioned": Reading(
-        lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ),
-        UNIT,
-        "exact Langevin dynamics for exp(Φ)·N(0, σ²) with the step δσ",
-    ),
-    "lineage": Reading(
-        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ),
-        1.0,
-        "grey levels and σ = 1, as in public FRAME code",
-    ),
-    "tempered": Reading(
-        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ), UNIT, "learns with the paper's own constants"
-    ),
-    "tempered-no-prior": Reading(
-        lambda δ, σ: Step(1.0, δ**2 / 2, δ * σ), UNIT, "tempered, with q left out as in Remark 1"
-    ),
+    # line 8 as printed
+    "literal": Reading(lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ), UNIT),
+    # exact Langevin dynamics for exp(Φ)·N(0, σ²) with the step δσ
+    "preconditioned": Reading(lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ), UNIT),
+    # grey levels and σ = 1, as in public FRAME code
+    "lineage": Reading(lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ), 1.0),
+    # learns with the paper's own constants
+    "tempered": Reading(lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ), UNIT),
+    # tempered, with q left out as in Remark 1
+    "tempered-no-prior": Reading(lambda δ, σ: Step(1.0, δ**2 / 2, δ * σ), UNIT),
 }

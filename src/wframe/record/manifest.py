@@ -9,20 +9,22 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from wframe import config, plan
+from wframe.config.edition import Edition
 from wframe.files import read_json, sha256_file, sha256_json
-from wframe.provenance import SOURCE, versions
+from wframe.jobs.runs import runs
+from wframe.runtime.code import SOURCE
+from wframe.runtime.machine import versions
 
 LEFT_OUT = ("logs", "checkpoints", "report", "manifest.json")
 PACKAGES = ("snakemake", "torch", "torchvision", "pandas", "matplotlib", "dvc", "torch-fidelity", "numpy", "pillow")
 
 
-def build_manifest(results: Path, edition: config.Edition) -> dict[str, Any]:
+def build_manifest(results: Path, edition: Edition) -> dict[str, Any]:
     """Return what made the results: every output's hash and origin, every run's record, versions, commit."""
     files = sorted(path for path in results.rglob("*") if path.is_file() and _listed(path.relative_to(results)))
     records = {
         f"{run.folder}/{Path(file).stem}": read_json(results.parent / file)
-        for run in plan.runs(edition)
+        for run in runs(edition)
         for file in run.files("json")
     }
     steps = recorded_steps(results)
@@ -66,7 +68,7 @@ def page_entry(path: Path, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]
 def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
     """Return what Snakemake recorded beside `results`: output → {"rule", "inputs"}, inputs relative to `results`.
 
-    Raw inputs, outside `results`, are named by the manifests of the prepared pictures instead.
+    Raw inputs, outside `results`, are named by the manifests of the prepared images instead.
     """
     folder = results.parent / ".snakemake" / "metadata"
     steps = {}
@@ -90,9 +92,7 @@ def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
 def git_state() -> dict[str, Any]:
     """Return the commit, and whether the tree differed from it; None outside a repository."""
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         changes = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
@@ -110,11 +110,8 @@ def environment(lock: Path = SOURCE.parents[1] / "uv.lock") -> dict[str, Any]:
         for package in tomllib.loads(lock.read_text())["package"]:
             locked.setdefault(package["name"], set()).add(package["version"])
         installed = {
-            part.metadata["Name"].lower().replace("_", "-"): part.version
-            for part in importlib.metadata.distributions()
+            part.metadata["Name"].lower().replace("_", "-"): part.version for part in importlib.metadata.distributions()
         }
-        differs = {
-            name: installed[name] for name in sorted(locked) if installed.get(name) not in {None, *locked[name]}
-        }
+        differs = {name: installed[name] for name in sorted(locked) if installed.get(name) not in {None, *locked[name]}}
         about |= {"lock": sha256_file(lock), "differs": differs}
     return about

@@ -12,9 +12,11 @@ from rocrate.model import ContextEntity, SoftwareApplication
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from wframe import __version__, config
+from wframe import __version__
+from wframe.config import edition as editions
+from wframe.config.edition import Edition
 from wframe.errors import UserError
-from wframe.files import read_json, sha256_file, written
+from wframe.files import atomic_write, read_json, sha256_file
 from wframe.record.check import RESULTS, check, edition_file
 from wframe.record.manifest import git_state
 
@@ -27,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("out", type=Path, help="the archive to write (.zip)")
     add("--edition", type=Path, metavar="FILE", help="the edition's file; default: what params.yaml names")
     add(
-        "--with-pictures",
+        "--with-images",
         action="store_true",
-        help="put in the prepared pictures as well, where the dataset's terms allow it",
+        help="put in the prepared images as well, where the dataset's terms allow it",
     )
 
 
@@ -48,16 +50,14 @@ def main(args: argparse.Namespace) -> None:
         counts = ", ".join(f"{len(files)} {kind}" for kind, files in findings.items() if files)
         raise UserError(f"the results aren't what this commit makes ({counts}): see `wframe check`")
     manifest = read_json(RESULTS / "manifest.json")
-    withheld = set() if args.with_pictures else pictures_to_withhold(config.load(edition))
+    withheld = set() if args.with_images else images_to_withhold(editions.load(edition))
     files = [*tracked_files(), *sorted(path for path in RECORDS.rglob("*") if path.is_file())]
     files += [RESULTS / name for name in (*manifest["outputs"], "manifest.json") if name not in withheld]
     crate = describe(files, manifest, state["commit"])
-    with written(args.out) as part:
+    with atomic_write(args.out) as part:
         crate.write_zip(part)
-    left_out = f"; arrays of pictures left out (see --with-pictures): {len(withheld)}" if withheld else ""
-    print(
-        f"{args.out}: {len(files)} files of commit {state['commit'][:12]}{left_out}, sha256 {sha256_file(args.out)}"
-    )
+    left_out = f"; arrays of images left out (see --with-images): {len(withheld)}" if withheld else ""
+    print(f"{args.out}: {len(files)} files of commit {state['commit'][:12]}{left_out}, sha256 {sha256_file(args.out)}")
 
 
 def tracked_files() -> list[Path]:
@@ -66,8 +66,8 @@ def tracked_files() -> list[Path]:
     return [Path(name) for name in listed.split("\0") if name]
 
 
-def pictures_to_withhold(edition: config.Edition) -> set[str]:
-    """Return the prepared arrays of datasets that others own: they hold the pictures themselves."""
+def images_to_withhold(edition: Edition) -> set[str]:
+    """Return the prepared arrays of datasets that others own: they hold the images themselves."""
     return {
         f"data/{name}/{class_}.npy"
         for name, dataset in edition.datasets.items()
@@ -124,7 +124,7 @@ def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str,
             steps.setdefault((entry["rule"], tuple(entry["inputs"])), []).append(name)
     runs = manifest["runs"]
     for number, ((rule, inputs), outputs) in enumerate(steps.items()):
-        by_run: dict[str, list[str]] = {}  # runs on the same pictures and bank are steps of their own
+        by_run: dict[str, list[str]] = {}  # runs on the same images and bank are steps of their own
         for name in outputs:
             run = str(Path(name).relative_to("runs").with_suffix("")) if rule == "train" else ""
             by_run.setdefault(run, []).append(name)

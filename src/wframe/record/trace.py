@@ -1,4 +1,4 @@
-"""`wframe trace`: from an output back to the source pictures it was made of, every hash on the way recomputed."""
+"""`wframe trace`: from an output back to the source images it was made of, every hash on the way recomputed."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("file", type=Path, help="an output, say results/tables/whole.csv")
     add("--results", type=Path, default=Path("results"), help="the results folder")
-    add("--all", action="store_true", help="name every source picture, not just the first and the last")
+    add("--all", action="store_true", help="name every source image, not just the first and the last")
     add("--json", action="store_true", help="print JSON")
 
 
@@ -34,7 +34,7 @@ def trace(file: Path, results: Path, manifest: dict[str, Any]) -> dict[str, Any]
     """Return what `file` was made from, as a tree.
 
     A node has `file` (below the results folder), `sha256` (by the manifest), `rule`, `problem` (None if the bytes are
-    the manifest's), `made` (a run's command and constants, a bank's origin), `pictures` (a prepared array's sources)
+    the manifest's), `made` (a run's command and constants, a bank's origin), `images` (a prepared array's sources)
     and `inputs` (nodes). What appears a second time has its hash only.
 
     Raises:
@@ -59,7 +59,7 @@ def _node(name: str, results: Path, manifest: dict[str, Any], seen: set[str]) ->
         return node | {"again": True}
     seen.add(name)
     node["made"] = _made(name, results, manifest)
-    node["pictures"] = _pictures(results / name)
+    node["images"] = _images(results / name)
     node["inputs"] = [_node(part, results, manifest, seen) for part in sorted(entry.get("inputs", []))]
     return node
 
@@ -96,15 +96,13 @@ def _made(name: str, results: Path, manifest: dict[str, Any]) -> dict[str, Any] 
     return None
 
 
-def _pictures(path: Path) -> list[dict[str, Any]] | None:
-    """Return the source pictures of a prepared array, in its order: source, SHA-256, group."""
+def _images(path: Path) -> list[dict[str, Any]] | None:
+    """Return the source images of a prepared array, in its order: source, SHA-256, group."""
     if path.suffix != ".npy" or not path.with_suffix(".parquet").exists():
         return None
     table = pq.read_table(path.with_suffix(".parquet"), columns=["source", "sha256", "group", "status"])
     return [
-        {key: row[key] for key in ("source", "sha256", "group")}
-        for row in table.to_pylist()
-        if row["status"] == "used"
+        {key: row[key] for key in ("source", "sha256", "group")} for row in table.to_pylist() if row["status"] == "used"
     ]
 
 
@@ -131,12 +129,12 @@ def lines(node: dict[str, Any], every: bool, indent: str = "") -> Iterator[str]:
         yield f"{inside}code {made['code'][:12]}, {made['device']}, {made['machine']['host']}"
     elif "origin" in made:
         yield f"{inside}{made['name']}: {made['origin']}"
-    pictures = node.get("pictures") or []
-    shown = pictures if every or len(pictures) < 3 else [pictures[0], pictures[-1]]
-    if pictures:
-        some = ", first and last:" if len(shown) < len(pictures) else ""
-        yield f"{inside}{len(pictures)} source pictures{some}"
-    for picture in shown:
-        yield f"{inside}   {picture['source']}  {picture['sha256'][:12]}  group {picture['group']}"
+    images = node.get("images") or []
+    shown = images if every or len(images) < 3 else [images[0], images[-1]]
+    if images:
+        some = ", first and last:" if len(shown) < len(images) else ""
+        yield f"{inside}{len(images)} source images{some}"
+    for image in shown:
+        yield f"{inside}   {image['source']}  {image['sha256'][:12]}  group {image['group']}"
     for part in node.get("inputs", []):
         yield from lines(part, every, inside)

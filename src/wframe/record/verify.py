@@ -38,7 +38,7 @@ def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
     """Return what is wrong (file → why), and a line that says what was compared.
 
     Every file must be the one that the metadata, SHA256SUMS and the manifest of results agree on. The manifest may
-    list arrays of pictures that the release left out.
+    list arrays of images that the release left out.
 
     Raises:
         UserError: it isn't an archive of `wframe publish`.
@@ -66,7 +66,7 @@ def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
         if not (name.startswith("results/data/") and name.endswith(".npy")):
             problems[name] = f"{MANIFEST} lists it, but it isn't here"
     said = f"all {len(described)} files are as published, {len(results) - len(left_out)} of them results"
-    return problems, said + (f"; arrays of pictures left out: {len(left_out)}" if left_out else "")
+    return problems, said + (f"; arrays of images left out: {len(left_out)}" if left_out else "")
 
 
 def _described(metadata: dict[str, Any]) -> dict[str, str]:

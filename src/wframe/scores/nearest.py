@@ -1,4 +1,4 @@
-"""The distance to the nearest training picture: a score can't see copying, this can."""
+"""The distance to the nearest training image: a score can't see copying, this can."""
 
 from typing import Any
 
@@ -6,26 +6,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wframe.engine.progress import Meter
+from wframe.runtime.progress import Progress
 
-ROWS = 1024  # pictures compared at once with TRAINING training pictures
+ROWS = 1024  # images compared at once with TRAINING training images
 TRAINING = 8192
 
 
 def distance_to_nearest(
-    pictures: np.ndarray, training: np.ndarray, device: torch.device, title: str = "nearest"
+    images: np.ndarray, training: np.ndarray, device: torch.device, title: str = "nearest"
 ) -> np.ndarray:
-    """Return each picture's root-mean-square distance to the nearest training picture, in grey levels, shape (N,).
+    """Return each image's root-mean-square distance to the nearest training image, in grey levels, shape (N,).
 
     Both are uint8 (…, H, W, 3) of one size. The nearest one is found by |x|² + |y|² − 2·x·y in fp32, and the
     distance to it computed anew without that rounding: a copy has 0.
     """
-    x, y = (torch.from_numpy(np.ascontiguousarray(p)).flatten(1) for p in (pictures, training))
+    x, y = (torch.from_numpy(np.ascontiguousarray(p)).flatten(1) for p in (images, training))
     best = torch.full((len(x),), torch.inf)
     where = torch.zeros(len(x), dtype=torch.int64)
     tf32 = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
-    with Meter(title, len(x) * len(y), unit="pairs") as meter:
+    with Progress(title, len(x) * len(y), unit="pairs") as progress:
         for start in range(0, len(y), TRAINING):
             some = _centred(y[start : start + TRAINING], device)
             squares = some.square().sum(1)
@@ -36,7 +36,7 @@ def distance_to_nearest(
                 nearer = partial.cpu() < best[rows]
                 best[rows] = torch.where(nearer, partial.cpu(), best[rows])
                 where[rows] = torch.where(nearer, index.cpu() + start, where[rows])
-                meter.advance(len(partial) * len(some), f"{start + len(some):,} training pictures")
+                progress.advance(len(partial) * len(some), f"{start + len(some):,} training images")
     torch.backends.cuda.matmul.allow_tf32 = tf32
     parts = zip(x.split(ROWS), where.split(ROWS), strict=True)
     squared = [(part.float() - y[index].float()).square().mean(1) for part, index in parts]
@@ -48,14 +48,14 @@ def _centred(pixels: Tensor, device: torch.device) -> Tensor:
     return pixels.to(device).float() - 127.5
 
 
-def unseen(pictures: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Return the pictures that aren't, byte for byte, among the training pictures."""
+def unseen(images: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Return the images that aren't, byte for byte, among the training images."""
     seen = {row.tobytes() for row in training}
-    return pictures[[row.tobytes() not in seen for row in pictures]]
+    return images[[row.tobytes() not in seen for row in images]]
 
 
 def summary(distances: np.ndarray) -> dict[str, Any]:
-    """Return what a record keeps of distances: the median, the middle 90 %, and how many pictures are copies."""
+    """Return what a record keeps of distances: the median, the middle 90 %, and how many images are copies."""
     low, median, high = (float(value) for value in np.quantile(distances, (0.05, 0.5, 0.95)))
     return {
         "median": median,

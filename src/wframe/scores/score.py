@@ -14,23 +14,25 @@ from typing import Any
 import numpy as np
 import torch
 import torch_fidelity
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from wframe.config.scores import EXTRACTORS
+from wframe.data.arrays import load_all
 from wframe.data.registry import data_folder
-from wframe.engine.process import choose_device, settle_process
-from wframe.engine.progress import Meter
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, write_json
-from wframe.provenance import code_hash, machine, peak_memory_mb, versions
-from wframe.scores.extractors import EXTRACTORS, check_weights, pocket_path
+from wframe.runtime.code import code_hash
+from wframe.runtime.machine import machine, peak_memory_mb, versions
+from wframe.runtime.process import choose_device, configure_process
+from wframe.runtime.progress import Progress
+from wframe.scores.extractors import check_weights, extractor
 from wframe.scores.nearest import distance_to_nearest, summary, unseen
+from wframe.weights import POCKET
 
 # The gate: what the paper's Table 1 has for real images, and all that CIFAR-10's training set holds.
 # torch-fidelity's port of the 2015 Inception gives 11.237 ± 0.095 on these; torchvision's Inception about 9.7.
-GATE, GATE_ERROR, GATE_PICTURES = 11.24, 0.11, 50_000
+GATE, GATE_ERROR, GATE_IMAGES = 11.24, 0.11, 50_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,30 +45,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="the set (.safetensors with `images`, or .npy); once for each repeat. Default: the training pictures",
+        help="the set (.safetensors with `images`, or .npy); once for each repeat. Default: the training images",
     )
-    add("--training", type=Path, nargs="+", required=True, help="the prepared pictures that were learned from (.npy)")
+    add("--training", type=Path, nargs="+", required=True, help="the prepared images that were learned from (.npy)")
     add("--learned", type=int, help="only the first so many of each of these files were learned from")
-    add("--held-out", type=Path, nargs="*", default=[], help="other real pictures; those learned from don't count")
-    add("--extractor", choices=list(EXTRACTORS), default="inception")
+    add("--held-out", type=Path, nargs="*", default=[], help="other real images; those learned from don't count")
+    add("--extractor", choices=EXTRACTORS, default="inception")
     add("--weights", type=Path, help="the classifier's weights, or the record of `wframe weights`")
     add("--data", type=Path, help="the data folder that such a record speaks of; default: WFRAME_DATA, else data")
     add("--splits", type=int, default=10)
-    add("--limit", type=int, help="most pictures of a set, evenly spread; default: all")
-    add("--nearest", type=int, help="most pictures of a set compared with all training pictures; default: all")
-    add("--gate", type=Path, help="inception: the record of the row with CIFAR-10's real pictures")
+    add("--limit", type=int, help="most images of a set, evenly spread; default: all")
+    add("--nearest", type=int, help="most images of a set compared with all training images; default: all")
+    add("--gate", type=Path, help="inception: the record of the row with CIFAR-10's real images")
     add("--is-gate", action="store_true", help="inception: this row is it")
     add("--about", type=json.loads, default={}, help="JSON for the record: row, title, dataset, method, ...")
-    add("--batch", type=int, default=64, help="pictures through the classifier at once")
+    add("--batch", type=int, default=64, help="images through the classifier at once")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
     add("--threads", type=int, help="CPU threads; default: all that this process may use")
     add("--out", type=Path, required=True, help="the row's record (.json)")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Score every repeat's set, measure how near it is to the training pictures, and write the record."""
+    """Score every repeat's set, measure how near it is to the training images, and write the record."""
     begin = time.monotonic()
-    settle_process(args.threads)
+    configure_process(args.threads)
     device = choose_device(args.device)
     torch.backends.cudnn.allow_tf32 = False
     weights, status = find_weights(args)
@@ -74,26 +76,26 @@ def main(args: argparse.Namespace) -> None:
     if status == "ok" and gate.startswith("not passed"):
         status = f"gate {gate}"
 
-    training = load_pictures(args.training, args.learned)
+    training = load_all(args.training, args.learned)
     sets = args.samples or [[]]
     repeats = []
     for repeat, files in enumerate(sets):
-        pictures = load_pictures(files) if files else training
-        about: dict[str, Any] = {"repeat": repeat, "n": min(len(pictures), args.limit or len(pictures))}
+        images = load_all(files) if files else training
+        about: dict[str, Any] = {"repeat": repeat, "n": min(len(images), args.limit or len(images))}
         if status == "ok":
-            chosen = evenly(pictures, args.limit)
+            chosen = evenly(images, args.limit)
             title = f"{args.extractor} on {args.about.get('row', 'the set')}, repeat {repeat}"
             about |= inception_score(chosen, args.extractor, weights, args.splits, device, args.batch, title)
         if files:
-            some = evenly(pictures, args.nearest)
-            about["nearest"] = summary(distance_to_nearest(some, training, device, "samples to training pictures"))
+            some = evenly(images, args.nearest)
+            about["nearest"] = summary(distance_to_nearest(some, training, device, "samples to training images"))
         repeats.append(about)
 
     record: dict[str, Any] = {
         "row": args.out.stem,
         "title": args.out.stem,
         **args.about,
-        "score_name": EXTRACTORS[args.extractor].score,
+        "score_name": extractor(args.extractor).SCORE,
         "extractor": args.extractor,
         "splits": args.splits,
         "status": status,
@@ -101,7 +103,7 @@ def main(args: argparse.Namespace) -> None:
         "n": repeats[0]["n"],
         "repeats": repeats,
         **over_repeats(repeats),
-        "training_pictures": len(training),
+        "training_images": len(training),
         "nearest_real": real_distances(args, training, device),
     }
     if args.is_gate:
@@ -113,7 +115,7 @@ def main(args: argparse.Namespace) -> None:
         | {
             "inputs": {_name(path): sha256_file(path) for path in files}
             | ({"weights": sha256_file(weights)} if weights else {}),
-            "code": code_hash("wframe.scores.score"),
+            "code": code_hash("wframe.scores.score", f"wframe.scores.extractors.{args.extractor}"),
             "command": sys.argv,
             "machine": machine(),
             "device": device.type,
@@ -143,7 +145,7 @@ def find_weights(args: argparse.Namespace) -> tuple[Path | None, str]:
         path = data_folder(args.data) / record["path"] if record["path"] else None
         if path and (not path.is_file() or sha256_file(path) != record["sha256"]):
             raise UserError(f"{path}: not the file that {args.weights} speaks of. Make that record again.")
-    path = path or pocket_path()
+    path = path or POCKET
     check_weights(args.extractor, path)
     return path, "ok"
 
@@ -151,7 +153,7 @@ def find_weights(args: argparse.Namespace) -> tuple[Path | None, str]:
 def read_gate(path: Path | None) -> str:
     """Return the gate's outcome: "passed", or "not passed: " and why."""
     if path is None:
-        return "not passed: no row of CIFAR-10's real pictures is given (--gate)"
+        return "not passed: no row of CIFAR-10's real images is given (--gate)"
     return read_json(path)["gate"]
 
 
@@ -159,79 +161,57 @@ def gate_outcome(record: dict[str, Any]) -> str:
     """Judge the gate's own row: does the real CIFAR-10 score as it has to, so that other scores mean something?"""
     if record["status"] != "ok":
         return f"not passed: {record['status']}"
-    if record["n"] != GATE_PICTURES:
-        return (
-            f"not passed: {record['n']:,} pictures, but the gate is all {GATE_PICTURES:,} of CIFAR-10's training set"
-        )
+    if record["n"] != GATE_IMAGES:
+        return f"not passed: {record['n']:,} images, but the gate is all {GATE_IMAGES:,} of CIFAR-10's training set"
     if not abs(record["score"] - GATE) <= GATE_ERROR:
         return f"not passed: real CIFAR-10 scores {record['score']:.2f}, expected {GATE} ± {GATE_ERROR}"
     return "passed"
 
 
-def load_pictures(files: list[Path], first: int | None = None) -> np.ndarray:
-    """Return the pictures of all files together, (N, H, W, 3) uint8; of each file the `first` so many.
-
-    Raises:
-        UserError: a file is missing or broken, or pictures of different sizes.
-    """
-    parts: list[np.ndarray] = []
-    for path in files:
-        try:
-            images = np.load(path) if path.suffix == ".npy" else load_file(path)["images"]
-        except (OSError, ValueError, EOFError, KeyError, SafetensorError) as error:
-            raise UserError(f"{path}: no whole set of pictures ({error})") from error
-        if images.dtype != np.uint8 or images.ndim < 4 or images.shape[-1] != 3:
-            raise UserError(f"{path}: expected uint8 (…, H, W, 3), this is {images.dtype} {images.shape}")
-        parts.append(images.reshape(-1, *images.shape[-3:])[:first])
-        if parts[-1].shape[1:] != parts[0].shape[1:]:
-            raise UserError(f"{path}: pictures of {images.shape[-3:-1]} pixels, {files[0]} has {parts[0].shape[1:3]}")
-    return np.concatenate(parts)
+def evenly(images: np.ndarray, limit: int | None) -> np.ndarray:
+    """Return `limit` images spread evenly over the set; all, if there are no more."""
+    if limit is None or len(images) <= limit:
+        return images
+    return images[np.arange(limit) * len(images) // limit]
 
 
-def evenly(pictures: np.ndarray, limit: int | None) -> np.ndarray:
-    """Return `limit` pictures spread evenly over the set; all, if there are no more."""
-    if limit is None or len(pictures) <= limit:
-        return pictures
-    return pictures[np.arange(limit) * len(pictures) // limit]
+class Images(Dataset[Tensor]):
+    """Images for torch-fidelity, uint8 (3, H, W) each; counts them on a progress bar."""
 
-
-class Pictures(Dataset[Tensor]):
-    """Pictures for torch-fidelity, uint8 (3, H, W) each; counts them on a meter."""
-
-    def __init__(self, images: np.ndarray, meter: Meter) -> None:
-        self.images, self.meter = images, meter
+    def __init__(self, images: np.ndarray, progress: Progress) -> None:
+        self.images, self.progress = images, progress
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        self.meter.advance(1, f"picture {index + 1:,}")
+        self.progress.advance(1, f"image {index + 1:,}")
         return torch.from_numpy(np.ascontiguousarray(self.images[index].transpose(2, 0, 1)))
 
 
 def inception_score(
     images: np.ndarray,
-    extractor: str,
+    classifier: str,
     weights: Path | None,
     splits: int,
     device: torch.device,
     batch: int = 64,
     title: str = "score",
 ) -> dict[str, float]:
-    """Return the score of uint8 pictures (N, H, W, 3) and its standard deviation over splits, by torch-fidelity.
+    """Return the score of uint8 images (N, H, W, 3) and its standard deviation over splits, by torch-fidelity.
 
-    The set is shuffled (by torch-fidelity's own seed): pictures sorted by class would make splits of one class each.
+    The set is shuffled (by torch-fidelity's own seed): images sorted by class would make splits of one class each.
 
     Raises:
-        UserError: fewer pictures than splits.
+        UserError: fewer images than splits.
     """
     if len(images) < splits:
-        raise UserError(f"{len(images)} pictures can't be cut into {splits} splits: set scores.splits lower")
-    with Meter(title, len(images), unit="pictures") as meter:
+        raise UserError(f"{len(images)} images can't be cut into {splits} splits: set scores.splits lower")
+    with Progress(title, len(images), unit="images") as progress:
         metrics = torch_fidelity.calculate_metrics(
-            input1=Pictures(images, meter),
+            input1=Images(images, progress),
             isc=True,
-            feature_extractor=EXTRACTORS[extractor].registered,
+            feature_extractor=extractor(classifier).REGISTERED,
             feature_extractor_weights_path=str(weights),
             isc_splits=splits,
             samples_shuffle=True,
@@ -258,12 +238,12 @@ def over_repeats(repeats: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def real_distances(args: argparse.Namespace, training: np.ndarray, device: torch.device) -> dict[str, Any] | None:
-    """Return how near held-out real pictures are to the training pictures; None where there are none."""
-    held_out = unseen(load_pictures(args.held_out), training) if args.held_out else training[:0]
+    """Return how near held-out real images are to the training images; None where there are none."""
+    held_out = unseen(load_all(args.held_out), training) if args.held_out else training[:0]
     if not len(held_out):
         return None
     some = evenly(held_out, args.nearest)
-    return summary(distance_to_nearest(some, training, device, "held-out to training pictures"))
+    return summary(distance_to_nearest(some, training, device, "held-out to training images"))
 
 
 def _name(path: Path) -> str:

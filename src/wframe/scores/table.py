@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from wframe.files import read_json, written
+from wframe.files import atomic_write, read_json
 
 COLUMNS = [
     *("row", "title", "dataset", "method", "study", "setting", "baseline"),
     *("score_name", "extractor", "splits", "n", "repeats", "score", "std_splits", "std_seeds", "status", "gate"),
-    *("nearest", "nearest_real", "copies", "nearest_n", "nearest_real_n", "training_pictures"),
+    *("nearest", "nearest_real", "copies", "nearest_n", "nearest_real_n", "training_images"),
     *("device", "seconds"),
 ]
 
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Write the table."""
     table = pd.DataFrame([flat(read_json(path)) for path in args.rows], columns=COLUMNS)
-    with written(args.out) as part:
+    with atomic_write(args.out) as part:
         table.to_csv(part, index=False, float_format="%.6g")
-    with written(args.out.with_suffix(".tex")) as part:
+    with atomic_write(args.out.with_suffix(".tex")) as part:
         part.write_text(to_latex(table))
 
 
@@ -57,7 +57,7 @@ def to_latex(table: pd.DataFrame) -> str:
                 for score, std in zip(table["score"], table["std_splits"], strict=True)
             ],
             "between seeds": [number(value, 2) for value in table["std_seeds"]],
-            "pictures": [f"{n:,}" for n in table["n"]],
+            "images": [f"{n:,}" for n in table["n"]],
             "nearest": [number(value, 1) for value in table["nearest"]],
             "nearest, real": [number(value, 1) for value in table["nearest_real"]],
         }

@@ -4,19 +4,18 @@ import argparse
 import sys
 from pathlib import Path
 
+from wframe.config.scores import EXTRACTORS
 from wframe.data.fetch import Patience, fetch
 from wframe.data.registry import REGISTRY, data_folder, load_registry
 from wframe.errors import UserError
 from wframe.files import sha256_file, write_json
-from wframe.provenance import SOURCE
-
-NAMES = {"inception": "Inception", "squeezenet": "SqueezeNet"}
+from wframe.weights import POCKET
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe weights`."""
     add = parser.add_argument
-    add("extractor", choices=[*NAMES, "pocket"])
+    add("extractor", choices=EXTRACTORS)
     add("--path", help="the weights file, relative to the data folder; the pocket classifier's is in the package")
     add("--fetch", nargs="*", default=[], metavar="NAME", help="entries of the registry to fetch, if they can be had")
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
@@ -30,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     """Write the record; its status is `ok`, or why there are no weights."""
     record = {"extractor": args.extractor, "path": args.path, "sha256": None, "seen": args.seen, "status": "ok"}
     if args.extractor == "pocket":
-        record["sha256"] = sha256_file(SOURCE / "scores" / "pocket.safetensors")
+        record["sha256"] = sha256_file(POCKET)
     else:
         data, registry = data_folder(args.data), load_registry(args.registry) if args.fetch else {}
         for name in args.fetch:
@@ -44,6 +43,6 @@ def main(args: argparse.Namespace) -> None:
             record["sha256"] = sha256_file(data / args.path)
         else:
             do = f"`wframe fetch {args.fetch[0]}` says what to do" if args.fetch else "put them there"
-            record["status"] = f"{NAMES[args.extractor]} weights aren't here ({args.path}): {do}"
+            record["status"] = f"{args.extractor} weights aren't here ({args.path}): {do}"
     write_json(args.out, record)
     print(f"{args.extractor}: {record['status']}", file=sys.stderr)

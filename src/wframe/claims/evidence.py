@@ -1,0 +1,66 @@
+"""Evidence: what a judge makes of the results, and the registry of judges.
+
+A judge takes the results and what `of` says in config/claims.yaml, and returns a statistic with its 95% interval.
+Datasets are named as the paper names them; an edition's datasets say which of those they are (`stands_for`).
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from wframe.config.edition import Edition
+from wframe.results.store import Store
+
+
+class Stated(Protocol):
+    """A number as the paper states it."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+
+    @property
+    def plus_minus(self) -> float | None:
+        """Its ±."""
+
+
+class Case(Store):
+    """The results that claims are judged on, and the numbers that the paper states, by claim."""
+
+    def __init__(self, folder: Path, edition: Edition, stated: Mapping[str, Stated | None]) -> None:
+        super().__init__(folder, edition)
+        self.stated = stated
+
+
+class Evidence(NamedTuple):
+    """A statistic of the results."""
+
+    statistic: str  # what it is, in words
+    value: float
+    low: float  # 95% interval; NaN where there is too little data for one
+    high: float
+    n: int
+    unit: str  # what n counts
+    files: frozenset[str]  # the results it was computed from
+
+
+Judge = Callable[..., Evidence]
+JUDGES: dict[str, Judge] = {}
+
+
+def judge(function: Judge) -> Judge:
+    """Register a judge by its name."""
+    JUDGES[function.__name__] = function
+    return function
+
+
+def wrong_parameters(name: str, of: dict[str, Any]) -> str | None:
+    """Return what is wrong with a claim's `of` for a judge; None if nothing is."""
+    signature = inspect.signature(JUDGES[name])
+    try:
+        signature.bind(None, **of)
+    except TypeError as error:
+        takes = ", ".join(list(signature.parameters)[1:])
+        return f"{error} (the judge {name} takes {takes or 'nothing'})"
+    return None

@@ -1,0 +1,39 @@
+"""`wframe config`: check an edition, or print its schema or its full form."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wframe.config.edition import Edition, check, load
+from wframe.errors import UserError
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of an edition."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Edition.model_json_schema(by_alias=True),
+    }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe config`."""
+    parser.add_argument("file", nargs="?", type=Path, help="the edition to check and print in full")
+    parser.add_argument("--json", help="an edition as JSON text, instead of a file")
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Check an edition and print it in full, or print the schema."""
+    if args.schema:
+        print(json.dumps(schema(), indent=1, ensure_ascii=False))
+    elif args.file or args.json:
+        edition = check(json.loads(args.json)) if args.json else load(args.file)
+        full = edition.model_dump(mode="json", by_alias=True)
+        yaml.safe_dump(full, sys.stdout, sort_keys=False, allow_unicode=True)
+    else:
+        raise UserError("give the edition's file, or --schema")

@@ -1,0 +1,90 @@
+"""Datasets and the filter bank: where the images and weights of an edition come from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from wframe.config.base import Model, Name, OneOf
+from wframe.config.learning import LearningChange
+from wframe.runtime.code import module_names
+
+READERS = module_names("wframe.data.readers")
+PaperDataset = Literal["celeba", "lsun-bedroom", "cifar10", "cifar10-unlabelled", "sun"]
+# the reader of each of the paper's datasets
+PAPER_READERS = {
+    "celeba": "celeba",
+    "lsun-bedroom": "lsun",
+    "cifar10": "cifar10",
+    "cifar10-unlabelled": "cifar10",
+    "sun": "sun",
+}
+# size, λ and δ that the paper gives for each (section "Empirical Setup"); for its SUN subset it gives none
+PAPER_CONSTANTS = {
+    "celeba": {"size": 64, "lambda_": 1e-3, "delta": 0.2},
+    "lsun-bedroom": {"size": 64, "lambda_": 1e-3, "delta": 0.15},
+    "cifar10": {"size": 32, "lambda_": 2e-3, "delta": 0.15},
+    "cifar10-unlabelled": {"size": 32, "lambda_": 2e-3, "delta": 0.15},
+}
+
+
+class Bank(Model):
+    """The filter bank F."""
+
+    source: Literal["builtin", "vgg16"] = Field("builtin", description="which bank")
+    weights: str | None = Field(None, description="vgg16: the weights file (.pth or .npz); relative to the data folder")
+    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first")
+
+    @model_validator(mode="after")
+    def _weights_only_for_vgg16(self) -> "Bank":
+        if self.source == "vgg16" and self.weights is None:
+            raise ValueError("vgg16 needs a weights file: set bank.weights")
+        if self.source == "builtin" and self.weights is not None:
+            raise ValueError("the builtin bank comes with the package: remove bank.weights")
+        if self.source == "builtin" and self.inputs:
+            raise ValueError("the builtin bank comes with the package: remove bank.inputs")
+        return self
+
+
+class Dataset(Model):
+    """One dataset: images of one size in one or more classes."""
+
+    source: Annotated[str, OneOf(READERS)] = Field(
+        description="which reader; `folder` takes your own images, one folder for each class"
+    )
+    path: str | None = Field(
+        None, description="where the raw files are, relative to the data folder; embedded: which images"
+    )
+    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first")
+    title: str | None = Field(None, description="the dataset's name on the page")
+    size: int = Field(32, ge=8, le=512, description="side of the prepared images, in pixels")
+    crop: int | None = Field(
+        None, ge=8, description="side of the centre square that is cut out first; null: the largest"
+    )
+    classes: list[Name] = Field(["all"], min_length=1, description="`all` takes every image, labelled or not")
+    images: int | None = Field(None, ge=1, description="images of each class to use; null: all there are")
+    pick: Literal["first", "spread"] = Field(
+        "first", description="which `images`: the first ones, or evenly spread ones"
+    )
+    skip_limit: float = Field(0.01, ge=0, le=1, description="share of unreadable images above which preparation stops")
+    stands_for: list[PaperDataset] = Field(
+        [], description="which of the paper's datasets it is, or stands in for: claims about those are judged on it"
+    )
+    learning: LearningChange = Field(LearningChange(), description="constants that differ for this dataset")
+
+    @field_validator("size")
+    @classmethod
+    def _size_fits_bank(cls, size: int) -> int:
+        if size % 4:
+            below, above = size - size % 4, size - size % 4 + 4
+            raise ValueError(
+                f"must be a multiple of 4 (the bank pools, and its response map must have an even side): "
+                f"try {below} or {above}"
+            )
+        return size
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: list[str]) -> list[str]:
+        if duplicates := sorted({name for name in classes if classes.count(name) > 1}):
+            raise ValueError(f"duplicate class: {', '.join(duplicates)}")
+        return classes

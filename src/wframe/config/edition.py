@@ -1,0 +1,161 @@
+"""Editions: the configuration of the whole pipeline, and how a file becomes one."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from wframe.config.base import Model, Name, explain, require
+from wframe.config.baselines import Baseline, unsupported_side
+from wframe.config.datasets import PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
+from wframe.config.learning import Learning, Method
+from wframe.config.scores import Scores
+from wframe.config.studies import Job, Study
+from wframe.errors import UserError
+
+PAPER = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}  # on every dataset (section "Empirical Setup")
+
+
+class Edition(Model):
+    """The configuration of the whole pipeline."""
+
+    edition: Name = Field(description="its name")
+    compared: bool = Field(
+        False,
+        description="whether claims of the paper get a verdict: this is its data (or part of it), bank and constants",
+    )
+    seed: int = Field(0, ge=0, description="every random number derives from it")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data: str = Field("data", description="folder of raw data; the environment's WFRAME_DATA takes precedence over it")
+    job: Job = Job()
+    bank: Bank = Bank()
+    learning: Learning = Learning()
+    datasets: dict[Name, Dataset] = Field(min_length=1)
+    studies: dict[Name, Study] = Field(min_length=1)
+    baselines: dict[Name, Baseline] = Field({}, description="models that FRAME and wFRAME are compared with")
+    scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
+
+    @model_validator(mode="after")
+    def _compared_means_the_papers_constants(self) -> "Edition":
+        """Wherever a claim is judged, the paper's own data, bank and constants."""
+        if not self.compared:
+            return self
+        if self.bank.source != "vgg16":
+            raise ValueError("compared: true needs the paper's bank: bank.source = vgg16")
+        for name, dataset in self.datasets.items():
+            ours = self.learning.model_dump() | dataset.learning.changes | {"size": dataset.size}
+            for of_paper in dataset.stands_for:
+                if dataset.source != PAPER_READERS[of_paper]:
+                    raise ValueError(
+                        f"compared: true needs the paper's data: datasets.{name} is {dataset.source}, not "
+                        f"{PAPER_READERS[of_paper]}, and can't stand for {of_paper}"
+                    )
+                for key, value in (PAPER | PAPER_CONSTANTS.get(of_paper, {})).items():
+                    if ours[key] != value:
+                        raise ValueError(
+                            f"compared: true needs the paper's {key.rstrip('_')} = {value} on {of_paper}: "
+                            f"datasets.{name} has {ours[key]}"
+                        )
+        return self
+
+    @model_validator(mode="after")
+    def _studies_are_possible(self) -> "Edition":
+        for name, study in self.studies.items():
+            for dataset in study.datasets:
+                require("dataset", dataset, self.datasets, f"studies.{name}.datasets")
+            for setting in study.settings:
+                lengths = {dataset: self.constants(name, dataset, setting, "wframe").T for dataset in study.datasets}
+                if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side
+                    given = ", ".join(f"{dataset} {T}" for dataset, T in lengths.items())
+                    raise ValueError(f"studies.{name}.datasets: T has to be the same ({given}): make it two studies")
+        return self
+
+    @model_validator(mode="after")
+    def _baselines_are_possible(self) -> "Edition":
+        for name, baseline in self.baselines.items():
+            require("dataset", baseline.dataset, self.datasets, f"baselines.{name}.dataset")
+            entry = self.datasets[baseline.dataset]
+            if baseline.class_ is not None:
+                require("class", baseline.class_, entry.classes, f"baselines.{name}.class")
+            if problem := unsupported_side(entry.size):
+                raise ValueError(f"baselines.{name}.dataset: {baseline.dataset!r} has {problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _scores_are_possible(self) -> "Edition":
+        if self.scores is None:
+            return self
+        if "scores" in self.studies:
+            raise ValueError("studies: `scores` is the score table's name: rename this study")
+        for name, row in self.scores.rows.items():
+            where = f"scores.rows.{name}"
+            if row.dataset is not None:
+                require("dataset", row.dataset, self.datasets, f"{where}.dataset")
+            if row.baseline is not None:
+                require("baseline", row.baseline, self.baselines, f"{where}.baseline")
+            if row.study is not None:
+                require("study", row.study, self.studies, f"{where}.study")
+                study = self.studies[row.study]
+                require("dataset", row.dataset, study.datasets, f"{where}.dataset, in the study")
+                require("method", row.method, study.methods, f"{where}.method, in the study")
+                if row.setting is not None:
+                    require("setting", row.setting, study.settings, f"{where}.setting, in the study")
+        for of, by in self.scores.held_out.items():
+            for dataset in (of, by):
+                require("dataset", dataset, self.datasets, "scores.held_out")
+            if self.datasets[of].size != self.datasets[by].size:
+                raise ValueError(f"scores.held_out: {of!r} and {by!r} have images of different sizes")
+        if self.scores.gate is not None:
+            gate = self.datasets[str(self.scores.rows[self.scores.gate].dataset)]
+            if gate.source != "cifar10":
+                raise ValueError(f"scores.gate: the gate is CIFAR-10, not {gate.source}")
+        return self
+
+    def constants(self, study: str, dataset: str, setting: str, method: Method) -> Learning:
+        """Return Algorithm 1's constants of one run: the edition's, the dataset's, the setting's; FRAME has β = 0."""
+        values = self.learning.model_dump()
+        for change in (self.datasets[dataset].learning, self.studies[study].settings[setting]):
+            values |= change.changes
+        if method == "frame":
+            values["beta"] = 0.0
+        return Learning.model_validate(values)
+
+    def inputs(self) -> set[str]:
+        """Return the entries of the registry that the edition is made from."""
+        of_datasets = {name for dataset in self.datasets.values() for name in dataset.inputs}
+        return {*self.bank.inputs, *of_datasets, *(self.scores.inputs if self.scores else ())}
+
+    def data_path(self, path: str | None) -> Path:
+        """Return where `path` of the data folder is (WFRAME_DATA, if set, takes precedence over `data`)."""
+        return Path(os.environ.get("WFRAME_DATA") or self.data) / (path or "")
+
+
+def check(values: Any, where: str = "config") -> Edition:
+    """Return the checked edition.
+
+    Raises:
+        UserError: with one line for each key that is unknown, missing, of a wrong type or impossible.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: expected a mapping of keys, got {type(values).__name__}")
+    try:
+        return Edition.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, where)) from None
+
+
+def load(path: Path | str) -> Edition:
+    """Read and check an edition's file.
+
+    Raises:
+        UserError: the file is missing, isn't YAML, or has impossible values.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML ({error})") from error
+    return check(values, str(path))

@@ -1,0 +1,1 @@
+"""Figures: of each study, and the paper's own."""

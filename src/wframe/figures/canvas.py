@@ -1,0 +1,89 @@
+"""What all figures share: their style, sheets of images, and how a figure is saved."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from wframe.files import atomic_write
+
+COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # apart for all kinds of colour vision, and in grey
+LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
+PAGE = 7.0  # inches: a text block's width
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42,
+    "image.interpolation": "nearest",
+}
+
+
+class Figure(NamedTuple):
+    """A figure: what it shows in words, and the numbers behind it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    canvas: Canvas
+    numbers: pd.DataFrame
+    half: bool = False  # takes half of the page's width
+
+
+def save(figure: Figure, folder: Path) -> dict[str, str | bool]:
+    """Write a figure's files, without time stamps; return its entry in the index."""
+    with atomic_write(folder / f"{figure.name}.csv") as part:
+        figure.numbers.to_csv(part, index=False, float_format="%.6g")
+    with atomic_write(folder / f"{figure.name}.pdf") as part:
+        figure.canvas.savefig(part, format="pdf", metadata={"CreationDate": None})
+    with atomic_write(folder / f"{figure.name}.png") as part:
+        figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
+    plt.close(figure.canvas)
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "half": figure.half,
+    }
+
+
+def tile(images: np.ndarray, columns: int = 3, gap: int = 1) -> np.ndarray:
+    """Return images (M, H, W, 3) side by side in `columns` columns, with white gaps."""
+    M, H, W, _ = images.shape
+    rows = -(-M // columns)
+    sheet = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (H + gap), (index % columns) * (W + gap)
+        sheet[top : top + H, left : left + W] = image
+    return sheet
+
+
+def show(axes: Axes, images: np.ndarray | None, diverged: int | None = None, columns: int = 3) -> None:
+    """Show images as a sheet; say so where a run diverged (`diverged` whole iterations after its start)."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    if diverged is not None:
+        axes.text(
+            0.5, 0.5, f"diverged in\niteration {diverged + 1}", ha="center", va="center", transform=axes.transAxes
+        )
+        axes.set_facecolor("#eeeeee")
+        axes.set_box_aspect(1)
+    elif images is not None:
+        axes.imshow(tile(images, columns))
+    else:
+        axes.set_axis_off()

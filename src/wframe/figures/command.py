@@ -1,0 +1,57 @@
+"""`wframe figures`: the figures of a study or of the paper, each as PNG and PDF with the numbers behind it as CSV.
+
+To add a figure of a study is to add one function that yields `Figure`s to a list of `FIGURES`.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from wframe.config import edition as editions
+from wframe.figures import datasets, settings
+from wframe.figures.canvas import STYLE, Figure, save
+from wframe.figures.paper import FIGURES as PAPER_FIGURES
+from wframe.files import write_json
+from wframe.results.store import NotAvailable, Store
+
+FIGURES: dict[str, list[Callable[[Store, str], Iterator[Figure]]]] = {
+    "datasets": [datasets.samples, datasets.response_distance, datasets.energies, datasets.evolution],
+    "settings": [settings.overview, settings.evolution],
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe figures`."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("study", nargs="?", help="the study's name in the configuration")
+    which.add_argument("--paper", action="store_true", help="the paper's Figures 1 to 9 instead")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Draw the figures of a study, or the paper's; `index.json` lists them in order and is written last."""
+    store = Store(args.results, editions.load(args.results / "config.yaml"))
+    folder = args.results / "figures" / ("paper" if args.paper else args.study)
+    for stale in folder.glob("*") if folder.is_dir() else []:
+        stale.unlink()
+    with plt.rc_context(STYLE):
+        if args.paper:
+            index = draw_paper(store, folder)
+        else:
+            draws = FIGURES[store.study(args.study).show]
+            index = [save(figure, folder) for draw in draws for figure in draw(store, args.study)]
+    write_json(folder / "index.json", index)
+
+
+def draw_paper(store: Store, folder: Path) -> list[dict[str, Any]]:
+    """Draw the paper's figures; where the edition hasn't what one shows, its entry says why (`missing`)."""
+    index: list[dict[str, Any]] = []
+    for name, draw in PAPER_FIGURES.items():
+        try:
+            index.append(save(draw(store), folder))
+        except NotAvailable as why:
+            index.append({"name": name, "title": (draw.__doc__ or "").rstrip("."), "missing": str(why)})
+    return index

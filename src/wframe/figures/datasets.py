@@ -1,0 +1,89 @@
+"""The figures of a study that sets datasets side by side."""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from wframe.config.learning import METHODS
+from wframe.figures.canvas import PAGE, Figure, show
+from wframe.figures.curves import draw_curves, strips
+from wframe.results.store import Store
+
+
+def samples(store: Store, study: str) -> Iterator[Figure]:
+    """Observed, FRAME and wFRAME images per dataset and class (the paper's Figures 2, 5, 7, 8 and 9)."""
+    methods = {
+        (run.dataset, run.class_, run.setting): {
+            other.method: other
+            for other in store.runs(study)
+            if (other.dataset, other.class_, other.setting) == (run.dataset, run.class_, run.setting)
+        }
+        for run in store.runs(study)
+    }
+    for (dataset, class_, setting), runs in methods.items():
+        first = next(iter(runs.values()))
+        finals = {method: store.images(run) for method, run in runs.items()}
+        groups = min(2, *(len(images) for images in finals.values()))
+        columns = 1 + len(runs)
+        canvas, grid = plt.subplots(groups, columns, figsize=(PAGE * columns / 3, 2.4 * groups + 0.2), squeeze=False)
+        rows = []
+        for group in range(groups):
+            show(grid[group, 0], store.observed(first, group))
+            for column, (method, run) in enumerate(runs.items(), start=1):
+                show(grid[group, column], finals[method][group], store.diverged(run, group))
+            grid[group, 0].set_ylabel(f"group {group}")
+            rows += [(dataset, class_, setting, group, name) for name in ("observed", *runs)]
+        for column, title in enumerate(["observed", *(METHODS[method] for method in runs)]):
+            grid[0, column].set_title(title)
+        label = store.title(dataset) + ("" if class_ == "all" else f", class {class_}")
+        yield Figure(
+            f"samples-{dataset}-{class_}" + ("" if setting == "base" else f"-{setting}"),
+            label,
+            "Nine observed images of a group, and the nine chains of FRAME and of wFRAME at the end of learning.",
+            f"{label}: sheets of nine images, observed, FRAME and wFRAME, for {groups} group(s).",
+            canvas,
+            pd.DataFrame(rows, columns=["dataset", "class", "setting", "group", "column"]),
+            half=True,
+        )
+
+
+def response_distance(store: Store, study: str) -> Iterator[Figure]:
+    """R over the learning iterations, averaged over groups (the paper's Figure 4)."""
+    canvas, numbers = draw_curves(store, study, "R", "response distance R")
+    ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
+    outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.mean:.3g}" for row in ends.itertuples())
+    yield Figure(
+        "response-distance",
+        "Response distance R",
+        "Mean over groups; the band is the 95% interval of that mean. Lower is better.",
+        f"Curves of R for each dataset. At the end: {outcome}.",
+        canvas,
+        numbers,
+    )
+
+
+def energies(store: Store, study: str) -> Iterator[Figure]:
+    """Φ(x; θ) over the learning iterations (the paper's Figure 1, right)."""
+    canvas, numbers = draw_curves(store, study, "energy", "energy Φ(x; θ)")
+    ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
+    outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.mean:.4g}" for row in ends.itertuples())
+    yield Figure(
+        "energy",
+        "Energy Φ of the chains",
+        "Mean over groups with its 95% interval. In the paper the best curve falls slowly towards a little above 0.",
+        f"Curves of the energy for each dataset. At the end: {outcome}.",
+        canvas,
+        numbers,
+    )
+
+
+def evolution(store: Store, study: str) -> Iterator[Figure]:
+    """The chains' evolution with the energy beside it (the paper's Figure 1)."""
+    for dataset in store.study(study).datasets:
+        class_ = store.edition.datasets[dataset].classes[0]
+        setting = next(iter(store.study(study).settings))
+        runs = [
+            run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
+        ]
+        yield strips(store, study, runs, f"evolution-{dataset}", f"Evolution: {store.title(dataset)}", "energy")

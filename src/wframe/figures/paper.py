@@ -1,0 +1,263 @@
+"""`wframe figures --paper`: the paper's Figures 1 to 9 in its own arrangement, from an edition's results.
+
+Each function draws one figure, or raises `NotAvailable` where the edition hasn't what it shows; the page says so.
+"""
+
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from safetensors.numpy import load_file
+
+from wframe.config.learning import METHODS
+from wframe.figures.canvas import PAGE, Figure, show, tile
+from wframe.figures.curves import draw_curves, strips
+from wframe.results.store import NotAvailable, Store
+
+ROW = 9  # images side by side
+
+
+def standing_for(store: Store, study: str, name: str) -> str:
+    """Return the study's first dataset that stands for one of the paper's."""
+    return store.standing_for(study, [name])[0]
+
+
+def datasets_for(store: Store, study: str, names: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Return the study's datasets for the paper's names, and words on the names that it has none for."""
+    found, missing = {}, []
+    for name in names:
+        try:
+            found[name] = standing_for(store, study, name)
+        except NotAvailable as why:
+            missing.append(str(why))
+    if not found:
+        raise NotAvailable("; ".join(missing))
+    return found, "".join(f" Not available: {why}." for why in missing)
+
+
+def figure_1(store: Store) -> Figure:
+    """The evolution of both methods where FRAME collapses, and their energy."""
+    dataset = standing_for(store, "collapse", "sun")
+    runs = [store.run("collapse", dataset, method, "lambda") for method in ("frame", "wframe")]
+    drawn = strips(store, "collapse", runs, "figure-1", "Evolution and energy, λ in an insecure range", "energy")
+    return drawn
+
+
+def figure_2(store: Store) -> Figure:
+    """CelebA and LSUN-Bedroom: FRAME's images in the first row, wFRAME's in the second."""
+    panels = []
+    found, missing = datasets_for(store, "whole", ("lsun-bedroom", "celeba"))
+    for dataset in found.values():
+        rows = [store.images(store.run("whole", dataset, method))[0] for method in ("frame", "wframe")]
+        panels.append((store.title(dataset), np.concatenate(rows), list(METHODS.values())))
+    numbers = pd.DataFrame(
+        [(title, row, 0) for title, _, rows in panels for row in rows], columns=["data", "row", "group"]
+    )
+    return _sheets(
+        "figure-2",
+        "Scenes and faces",
+        f"First row FRAME, second row wFRAME: the nine chains of the first group.{missing}",
+        panels,
+        numbers,
+    )
+
+
+def figure_3(store: Store) -> Figure:
+    """The collapse study: FRAME, FRAME with weight clipping and wFRAME, under each circumstance."""
+    dataset = standing_for(store, "collapse", "sun")
+    circumstances = [
+        ("collapse", dataset, setting)
+        for setting in store.study("collapse").settings
+        if not setting.endswith("-clipped")
+    ]
+    if "sizes" in store.edition.studies:
+        sizes = store.study("sizes")
+        circumstances += [("sizes", name, setting) for name in sizes.datasets for setting in sizes.settings]
+    rows = [("frame", ""), ("frame", "-clipped"), ("wframe", "")]
+    edge = min(PAGE / len(circumstances), 1.5)
+    canvas, grid = plt.subplots(3, len(circumstances), figsize=(PAGE, 3 * edge + 0.4), squeeze=False)
+    numbers = []
+    for column, (study, name, setting) in enumerate(circumstances):
+        side = store.edition.datasets[name].size
+        changed = store.edition.studies[study].settings[setting].model_dump(by_alias=True, exclude_unset=True)
+        symbols = {"lambda": "λ", "delta": "δ"}
+        label = ", ".join(f"{symbols.get(key, key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
+        for row, (method, clipped) in enumerate(rows):
+            axes = grid[row, column]
+            if row == 0:
+                axes.set_title(f"{label}\n{side}×{side}", fontsize=7)
+            if column == 0:
+                axes.set_ylabel(METHODS[method] + (", clipped" if clipped else ""))
+            try:
+                run = store.run(study, name, method, setting + clipped)
+            except NotAvailable:
+                show(axes, None)
+                if column == 0:  # keeps the row's name in its place
+                    axes.set_axis_on()
+                    axes.set_box_aspect(1)
+                continue
+            show(axes, store.images(run)[0], store.diverged(run))
+            curves = store.all_curves(study)
+            mine = curves[
+                (curves[["dataset", "class", "setting", "method"]] == [name, run.class_, run.setting, method]).all(
+                    axis=1
+                )
+            ]
+            end = mine[mine["iteration"] == mine["iteration"].max()]
+            R = end["R"].mean()
+            axes.set_xlabel(f"R = {R:.3g}" if np.isfinite(R) else "all diverged", fontsize=7)
+            numbers.append(
+                (study, name, run.setting, method, side, end["R"].mean(), int((end["diverged"] >= 0).sum()), len(end))
+            )
+    return Figure(
+        "figure-3",
+        "The collapse study",
+        "Nine chains of the first group at the end of learning, and R averaged over the first class's groups that "
+        "haven't diverged. Clipping bounds |θ|.",
+        f"Sheets of nine images: {len(circumstances)} circumstances; rows FRAME, FRAME with clipping, wFRAME.",
+        canvas,
+        pd.DataFrame(numbers, columns=["study", "dataset", "setting", "method", "side", "R", "diverged", "groups"]),
+    )
+
+
+def figure_4(store: Store) -> Figure:
+    """R averaged over each dataset, with bands."""
+    found, missing = datasets_for(store, "whole", ("celeba", "lsun-bedroom", "cifar10"))
+    datasets = list(found.values())
+    canvas, numbers = draw_curves(store, "whole", "R", "response distance R", datasets)
+    return Figure(
+        "figure-4",
+        "Response distance R, averaged over each dataset",
+        f"Mean over groups that haven't diverged, of all classes, with its 95% interval. Lower is better.{missing}",
+        f"Curves of R for {', '.join(datasets)}, both methods.",
+        canvas,
+        numbers,
+    )
+
+
+def figure_5(store: Store) -> Figure:
+    """CIFAR-10 by label, three columns a class: FRAME's images, then wFRAME's."""
+    dataset = standing_for(store, "whole", "cifar10")
+    classes = store.edition.datasets[dataset].classes
+    panels: list[tuple[str, np.ndarray, list[str]]] = []
+    for method in ("frame", "wframe"):
+        nines = [store.images(store.run("whole", dataset, method, None, name))[0] for name in classes]
+        blocks = [nines[first : first + 5] for first in range(0, len(nines), 5)]
+        rows = [block[k][3 * row : 3 * row + 3] for block in blocks for row in range(3) for k in range(len(block))]
+        panels.append((METHODS[method], np.concatenate(rows), []))
+    numbers = pd.DataFrame(
+        [(method, name, 0) for method in METHODS for name in classes], columns=["method", "class", "group"]
+    )
+    return _sheets(
+        "figure-5",
+        "CIFAR-10 by label" if dataset == "cifar10" else f"{store.title(dataset)}, by label",
+        f"Every three columns are of one class ({', '.join(classes)}); left FRAME, right wFRAME.",
+        panels,
+        numbers,
+        columns=3 * min(5, len(classes)),
+    )
+
+
+def figure_6(store: Store) -> Figure:
+    """A few images: the inputs, DCGAN's random outputs, wFRAME's outputs."""
+    name = "dcgan-few"
+    if name not in store.edition.baselines:
+        raise NotAvailable(f"this edition trains no baseline {name!r}")
+    entry = store.edition.baselines[name]
+    class_ = entry.class_ or store.edition.datasets[entry.dataset].classes[0]
+    run = store.run("collapse", entry.dataset, "wframe", None, class_)
+    ours = store.images(run)[0]
+    theirs = load_file(store.folder / "baselines" / name / "0.safetensors")["images"][:ROW]
+    inputs = store.observed(run, 0)
+    canvas, axes = plt.subplots(3, 1, figsize=(PAGE, 2.6))
+    for ax, label, images in zip(axes, ("inputs", "DCGAN", "wFRAME"), (inputs, theirs, ours), strict=True):
+        show(ax, images[:ROW], columns=ROW)
+        ax.set_ylabel(label)
+    return Figure(
+        "figure-6",
+        "A few images",
+        f"Inputs, for DCGAN repeated up to {entry.duplicate_to or len(inputs):,}; DCGAN's outputs; wFRAME's chains.",
+        "Three rows of nine images: the inputs, DCGAN's outputs, wFRAME's outputs.",
+        canvas,
+        pd.DataFrame({"row": ["inputs", "DCGAN", "wFRAME"], "images": [len(inputs), len(theirs), len(ours)]}),
+    )
+
+
+def figure_7(store: Store) -> Figure:
+    """wFRAME's faces."""
+    return _many(store, "figure-7", "celeba")
+
+
+def figure_8(store: Store) -> Figure:
+    """wFRAME's images conditioned on labels, each row of one class."""
+    dataset = standing_for(store, "whole", "cifar10")
+    classes = store.edition.datasets[dataset].classes
+    rows, width = [], 2 * ROW
+    for class_ in classes:
+        images = store.images(store.run("whole", dataset, "wframe", None, class_))
+        rows.append(images.reshape(-1, *images.shape[2:])[:width])
+    width = min(len(row) for row in rows)
+    sheet = np.concatenate([row[:width] for row in rows])
+    return _sheets(
+        "figure-8",
+        f"{store.title(dataset)}: each row is of one class",
+        f"wFRAME's chains; from above: {', '.join(classes)}.",
+        [("wFRAME", sheet, classes)],
+        pd.DataFrame({"class": classes, "images": width}),
+        columns=width,
+    )
+
+
+def figure_9(store: Store) -> Figure:
+    """wFRAME's bedrooms."""
+    return _many(store, "figure-9", "lsun-bedroom")
+
+
+def _many(store: Store, name: str, dataset: str) -> Figure:
+    """A large sheet of wFRAME's chains: the groups of the first class, one after the other."""
+    found = standing_for(store, "whole", dataset)
+    images = store.images(store.run("whole", found, "wframe"))
+    images = images.reshape(-1, *images.shape[2:])[: 8 * ROW]
+    title = store.title(found)
+    numbers = pd.DataFrame({"dataset": [found], "images": [len(images)]})
+    caption = "wFRAME's chains at the end of learning, nine to a group."
+    return _sheets(name, title, caption, [("wFRAME", images, [])], numbers, columns=2 * ROW)
+
+
+def _sheets(
+    name: str,
+    title: str,
+    caption: str,
+    panels: list[tuple[str, np.ndarray, list[str]]],
+    numbers: pd.DataFrame,
+    columns: int = ROW,
+) -> Figure:
+    """Panels of images side by side, each with a title and (as tick labels) the names of its rows."""
+    sheets = [tile(images, columns) for _, images, _ in panels]
+    height = max(sheet.shape[0] / sheet.shape[1] for sheet in sheets) * PAGE / len(panels) + 0.3
+    canvas, grid = plt.subplots(1, len(panels), figsize=(PAGE, height), squeeze=False)
+    for axes, sheet, (label, images, rows) in zip(grid[0], sheets, panels, strict=True):
+        axes.imshow(sheet)
+        axes.set_title(label)
+        axes.set_xticks([])
+        _name_rows(axes, sheet, images, rows)
+        axes.spines[:].set_visible(False)
+    shown = "; ".join(f"{label}: {len(images)} images" for label, images, _ in panels)
+    return Figure(name, title, caption, f"{title}. Sheets of images: {shown}.", canvas, numbers)
+
+
+def _name_rows(axes: Axes, sheet: np.ndarray, images: np.ndarray, rows: list[str]) -> None:
+    """Write the names of a sheet's rows beside it, one for each band of rows."""
+    band = sheet.shape[0] / max(1, len(rows))
+    axes.set_yticks([band * (k + 0.5) for k in range(len(rows))], rows)
+    axes.tick_params(length=0)
+
+
+FIGURES: dict[str, Callable[[Store], Figure]] = {
+    f"figure-{number}": draw
+    for number, draw in enumerate(
+        (figure_1, figure_2, figure_3, figure_4, figure_5, figure_6, figure_7, figure_8, figure_9), start=1
+    )
+}

@@ -1,0 +1,78 @@
+"""The figures of a study that sets settings side by side."""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from wframe.config.learning import METHODS
+from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure
+from wframe.figures.curves import strips
+from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe
+from wframe.results.store import Store, by_group
+
+
+def overview(store: Store, study: str) -> Iterator[Figure]:
+    """R under each setting side by side, relative to its start: which learn, stall, collapse or diverge."""
+    for dataset in store.study(study).datasets:
+        curves = store.all_curves(study)[store.all_curves(study)["dataset"] == dataset]
+        names = list(store.study(study).settings)
+        columns = min(4, len(names))
+        rows = -(-len(names) // columns)
+        canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False, sharey=True)
+        parts, numbers = [], []
+        for axes, setting in zip(grid.flat, names, strict=False):
+            axes.set_title(setting)
+            for method in store.study(study).methods:
+                mine = curves[(curves["setting"] == setting) & (curves["method"] == method)]
+                R = by_group(mine, "R")
+                relative = R / R.bfill().iloc[0]
+                outcome = describe(R)
+                parts.append(f"{METHODS[method]} under {setting} {outcome}")
+                numbers.append(
+                    relative.mean(axis=1).rename("R_relative").reset_index().assign(setting=setting, method=method)
+                )
+                style = {"color": COLOURS[method], "linestyle": LINES[method]}
+                axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
+                axes.plot(
+                    relative.index,
+                    relative.mean(axis=1),
+                    lw=1.3,
+                    label=f"{METHODS[method]}: " + outcome.replace(", ", ",\n"),
+                    **style,
+                )
+            axes.set_yscale("log")
+            axes.set_ylim(0.05, 50)  # what explodes leaves the panel; what stalls is seen to
+            axes.set_xlim(0, curves["iteration"].max())
+            axes.axhline(1, color="black", lw=0.4)
+            axes.legend(fontsize=6, loc="upper right")
+        for axes in list(grid.flat)[len(names) :]:
+            axes.set_axis_off()
+        for axes in grid[:, 0]:
+            axes.set_ylabel("R / R at the start")
+        for axes in grid[-1]:
+            axes.set_xlabel("learning iteration t")
+        yield Figure(
+            f"overview-{dataset}",
+            f"{store.title(dataset)}: R under each setting",
+            f"Relative to its start; thin lines are groups, thick lines their mean. Below {LEARNS_BELOW:g} at the end "
+            f"it learns, above {COLLAPSES_ABOVE:g} it collapses, between them it stalls; diverged groups have no R; "
+            "what explodes leaves the panel.",
+            "; ".join(parts) + ".",
+            canvas,
+            pd.concat(numbers),
+        )
+
+
+def evolution(store: Store, study: str) -> Iterator[Figure]:
+    """The chains' evolution and R under each setting (the paper's Figure 3: the collapse study)."""
+    for dataset in store.study(study).datasets:
+        class_ = store.edition.datasets[dataset].classes[0]
+        for setting in store.study(study).settings:
+            runs = [
+                run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
+            ]
+            changed = store.study(study).settings[setting].model_dump(by_alias=True, exclude_unset=True)
+            constants = ", ".join(f"{name} = {value}" for name, value in changed.items())
+            title = f"{setting}: " + (constants or "the dataset's own constants")
+            yield strips(store, study, runs, f"{dataset}-{setting}", title, "R")

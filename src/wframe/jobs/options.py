@@ -1,0 +1,92 @@
+"""What each rule passes to its command: one function a rule, named after it. All take the edition and the wildcards.
+
+A rule's options are one of its parameters: where they change, its outputs are made again.
+"""
+
+import json
+
+from wframe.config.baselines import Training
+from wframe.config.edition import Edition
+from wframe.config.learning import Method
+from wframe.jobs import runs as planned
+
+
+def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
+    """The options of `wframe prepare`."""
+    entry = edition.datasets[dataset]
+    values = {
+        "source": entry.source,
+        "path": entry.path,
+        "size": entry.size,
+        "crop": entry.crop,
+        "images": entry.images,
+        "pick": entry.pick,
+        "skip-limit": entry.skip_limit,
+        "group-size": edition.learning.M,
+        "class": class_,
+    }
+    return [text for name, value in values.items() if value is not None for text in (f"--{name}", str(value))]
+
+
+def bank(edition: Edition) -> list[str]:
+    """The options of `wframe bank`."""
+    return ["--builtin"] if edition.bank.weights is None else ["--vgg16", edition.bank.weights]
+
+
+def train(
+    edition: Edition, study: str, dataset: str, class_: str, setting: str, method: Method, repeat: str, shard: str
+) -> list[str]:
+    """The options of `wframe train`: what it learns, with which constants."""
+    entry = edition.studies[study]
+    constants = edition.constants(study, dataset, setting, method).model_dump(by_alias=True)
+    options = ["--study", study, "--dataset", dataset, "--class", class_, "--setting", setting, "--method", method]
+    options += ["--repeat", repeat, "--seed", str(edition.seed), "--device", edition.device]
+    options += ["--constants", json.dumps(constants, sort_keys=True)]
+    options += ["--shard", f"{shard}/{planned.shards(edition, study, dataset, setting)}"]
+    options += ["--groups", str(entry.groups)] if entry.groups else []
+    return options + (["--snapshots", ",".join(map(str, entry.snapshots))] if entry.snapshots else [])
+
+
+def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:
+    """The options of `wframe baseline`."""
+    entry = edition.baselines[baseline]
+    settings = entry.model_dump(mode="json", include=set(Training.model_fields))
+    options = ["--settings", json.dumps(settings, sort_keys=True)]
+    options += ["--dataset", entry.dataset, "--class", entry.class_ or "all"]
+    return [*options, "--repeat", repeat, "--seed", str(edition.seed), "--device", edition.device]
+
+
+def weights(edition: Edition) -> list[str]:
+    """The options of `wframe weights`: the classifier that scores, and where its weights come from."""
+    if edition.scores is None:
+        return []
+    options = [edition.scores.extractor] + (["--path", edition.scores.weights] if edition.scores.weights else [])
+    return options + (["--fetch", *edition.scores.inputs] if edition.scores.inputs else [])
+
+
+def score(edition: Edition, row: str) -> list[str]:
+    """The options of `wframe score`."""
+    scores = edition.scores
+    assert scores is not None, "only an edition with scores has rows"
+    files = planned.score_row(edition, row)
+    options = ["--training", *files.training]
+    options += ["--learned", str(files.learned)] if files.learned else []
+    for samples in files.samples:
+        options += ["--samples", *samples]
+    options += ["--held-out", *files.held_out] if files.held_out else []
+    options += ["--about", json.dumps(files.about, sort_keys=True)]
+    options += ["--extractor", scores.extractor, "--splits", str(scores.splits)]
+    options += ["--limit", str(scores.samples)] if scores.samples else []
+    options += ["--nearest", str(scores.nearest)] if scores.nearest else []
+    if row == scores.gate:
+        options += ["--is-gate"]
+    elif scores.gate:
+        options += ["--gate", f"results/scores/{scores.gate}.json"]
+    return [*options, "--device", edition.device]
+
+
+def few_images(edition: Edition, baseline: str) -> list[str]:
+    """The options of `wframe few-images`."""
+    entry = edition.baselines[baseline]
+    options = ["--group-size", str(edition.learning.M)]
+    return options + (["--images", str(entry.images)] if entry.images else [])

@@ -1,0 +1,38 @@
+"""Where the workflow's files are, relative to the folder that it runs in."""
+
+from wframe.config.edition import Edition
+
+CHECKPOINTS = "results/checkpoints"
+WEIGHTS_RECORD = "results/scores/weights.json"
+
+
+def prepared(dataset: str, classes: list[str], ending: str = "npy") -> list[str]:
+    """Return the prepared arrays (npy) or manifests (parquet) of some classes."""
+    return [f"results/data/{dataset}/{class_}.{ending}" for class_ in classes]
+
+
+def baseline_files(edition: Edition, ending: str) -> list[str]:
+    """Return the files with an ending of all trainings of all baselines."""
+    return [
+        f"results/baselines/{name}/{repeat}.{ending}"
+        for name, baseline in edition.baselines.items()
+        for repeat in range(baseline.repeats)
+    ]
+
+
+def score_records(edition: Edition) -> list[str]:
+    """Return the records of the score table's rows."""
+    return [f"results/scores/{row}.json" for row in edition.scores.rows] if edition.scores else []
+
+
+def fetched(edition: Edition, entries: list[str]) -> list[str]:
+    """Return the stamps of fetched entries of the registry, which say that these are complete."""
+    return [str(edition.data_path(f"{name}/.fetched.json")) for name in entries]
+
+
+def measurements(edition: Edition) -> list[str]:
+    """Return the tables of measurements: of each baseline on few images, and of some of wFRAME's chains."""
+    few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
+    methods = next(iter(edition.studies.values())).methods
+    piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []
+    return [f"results/measurements/few-images/{name}.csv" for name in few] + piecewise

@@ -1,0 +1,121 @@
+"""`wframe plan`: what an edition costs before it is paid."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from wframe.config import edition as editions
+from wframe.config.devices import ASSUMED_SHARE, DEVICES, seconds_on
+from wframe.config.edition import Edition
+from wframe.data import groups as cutting
+from wframe.engine.memory import bytes_per_group
+from wframe.engine.speed import device_name, measure_rate
+from wframe.jobs.runs import count_groups, run_flops, runs
+from wframe.runtime.process import choose_device, configure_process
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wframe plan`."""
+    add = parser.add_argument
+    add("--configfile", type=Path, default=Path("config/demo.yaml"), help="the edition")
+    add(
+        "--on",
+        choices=list(DEVICES),
+        help="estimate for a named GPU; default: measure this machine for a moment",
+    )
+    add("--results", type=Path, default=Path("results"), help="where prepared images are counted, if there are any")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Print one row per study, dataset and method: groups, operations, memory, jobs, hours."""
+    edition = editions.load(args.configfile)
+    rows = [row for study in edition.studies for row in study_rows(edition, study, args.results)]
+    if args.on:
+        rates = {row["side"]: seconds_on(args.on, 1) ** -1 for row in rows}
+        note = (
+            f"Hours on one {args.on}: {DEVICES[args.on].tflops} TFLOP/s as published, of which "
+            f"{ASSUMED_SHARE:.0%} is taken to be reached. `wframe bench` on that GPU measures the share."
+        )
+    else:
+        device = choose_device("auto")
+        configure_process(None)
+        rates = {side: measure_rate(side, device) for side in sorted({row["side"] for row in rows})}
+        said = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s at {side}×{side}" for side, rate in rates.items())
+        note = f"Hours on this machine ({device_name(device)}), measured just now for a moment: {said}."
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(as_table(rows, rates))
+    total = sum(row["flops"] / rates[row["side"]] for row in rows)
+    console.print(f"In all {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs. {note}")
+    if edition.job.gpu:
+        console.print(f"Runs are cut into jobs of about {edition.job.target_minutes:g} min on one {edition.job.gpu}.")
+    if any(row["unknown"] for row in rows):
+        console.print(
+            "+: images not counted yet, taken as the most groups that the study learns (else one); set `images`."
+        )
+
+
+def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, Any]]:
+    """Return the costs of one study: a row per dataset and method, over its classes, settings and repeats."""
+    rows = []
+    for dataset in edition.studies[study].datasets:
+        side = edition.datasets[dataset].size
+        counts = {
+            class_: groups_of_class(edition, study, dataset, class_, results)
+            for class_ in edition.datasets[dataset].classes
+        }
+        for method in edition.studies[study].methods:
+            chosen = [run for run in runs(edition, study) if (run.dataset, run.method) == (dataset, method)]
+            limit = edition.studies[study].groups
+            known = [(run, counts[run.class_] or limit or 1) for run in chosen]
+            rows.append(
+                {
+                    "study": study,
+                    "dataset": dataset,
+                    "method": method,
+                    "side": side,
+                    "groups": sum(groups for _, groups in known),
+                    "unknown": any(groups is None for groups in counts.values()),
+                    "flops": sum(
+                        run_flops(edition, study, dataset, run.setting, method, groups) for run, groups in known
+                    ),
+                    "bytes": bytes_per_group(side, edition.learning.M),
+                    "jobs": sum(run.shards for run in chosen),
+                }
+            )
+    return rows
+
+
+def groups_of_class(edition: Edition, study: str, dataset: str, class_: str, results: Path) -> int | None:
+    """Return a class's groups: of the prepared images if they're there, else by the configuration, else None."""
+    array = results / "data" / dataset / f"{class_}.npy"
+    if array.exists():
+        images = len(np.load(array, mmap_mode="r"))
+        return cutting.count_groups(images, edition.learning.M, edition.studies[study].groups)
+    return count_groups(edition, study, dataset)
+
+
+def as_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
+    """Return the rows as a table for people."""
+    table = Table(box=None, header_style="bold")
+    for title in ("study", "dataset", "method"):
+        table.add_column(title)
+    for title in ("side", "groups", "PFLOP", "GB per 100 groups", "jobs", "hours"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(
+            row["study"],
+            row["dataset"],
+            row["method"],
+            str(row["side"]),
+            f"{row['groups']:,}{'+' * row['unknown']}",
+            f"{row['flops'] / 1e15:,.4g}",
+            f"{row['bytes'] * 100 / 1e9:.2f}",
+            f"{row['jobs']:,}",
+            f"{row['flops'] / rates[row['side']] / 3600:,.3g}",
+        )
+    return table

@@ -1,0 +1,165 @@
+"""What an edition consists of: its runs, their shards, and the rows of the score table."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wframe.config.devices import seconds_on, shards_for
+from wframe.config.edition import Edition
+from wframe.config.learning import METHODS, Method
+from wframe.data import groups
+from wframe.jobs.paths import prepared
+from wframe.model.cost import learning_flops
+
+
+@dataclass(frozen=True)
+class Run:
+    """One dataset × class × setting × method × repeat of a study."""
+
+    study: str
+    dataset: str
+    class_: str
+    setting: str
+    method: Method
+    repeat: int
+    shards: int
+
+    @property
+    def folder(self) -> str:
+        """The folder of the run's results, below `results/runs`."""
+        return f"{self.study}/{self.dataset}/{self.class_}/{self.setting}/{self.method}-{self.repeat}"
+
+    def of_method(self, method: Method) -> "Run":
+        """The same run of the other method."""
+        return replace(self, method=method)
+
+    def files(self, ending: str) -> list[str]:
+        """The files of its shards with an ending ("parquet", "safetensors" or "json")."""
+        return [f"results/runs/{self.folder}/{shard}.{ending}" for shard in range(self.shards)]
+
+
+def runs(edition: Edition, study: str | None = None) -> list[Run]:
+    """Return the runs of one study, or of all, in the edition's order."""
+    return [
+        Run(name, dataset, class_, setting, method, repeat, shards(edition, name, dataset, setting))
+        for name, entry in edition.studies.items()
+        if study in (None, name)
+        for dataset in entry.datasets
+        for class_ in edition.datasets[dataset].classes
+        for setting in entry.settings
+        for method in entry.methods
+        for repeat in range(entry.repeats)
+    ]
+
+
+def run_files(edition: Edition, ending: str, study: str | None = None) -> list[str]:
+    """Return the files with an ending of all shards of one study, or of all."""
+    return [file for run in runs(edition, study) for file in run.files(ending)]
+
+
+def count_groups(edition: Edition, study: str, dataset: str) -> int | None:
+    """Return how many groups of each class a study learns; None where only preparation tells."""
+    images, limit = edition.datasets[dataset].images, edition.studies[study].groups
+    if images is None:
+        return None
+    return groups.count_groups(images, edition.learning.M, limit)
+
+
+def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
+    """Return into how many jobs each run is cut: as the study says, or so that a job takes job.target_minutes.
+
+    Both methods are cut alike. Where the number of groups isn't known before preparation, a run is one job.
+    """
+    given, count, job = edition.studies[study].shards, count_groups(edition, study, dataset), edition.job
+    if given or count is None or job.gpu is None:
+        return given or 1
+    flops = run_flops(edition, study, dataset, setting, "wframe", count)
+    return shards_for(seconds_on(job.gpu, flops), job.target_minutes, count)
+
+
+def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> float:
+    """Return the operations of one run, by `learning_flops`."""
+    c = edition.constants(study, dataset, setting, method)
+    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, penalty=c.beta > 0)
+
+
+def baseline_images(edition: Edition, baseline: str, repeat: str = "0") -> list[str]:
+    """Return the prepared arrays that a baseline is trained on, one for each class; the same in each repeat."""
+    entry = edition.baselines[baseline]
+    classes = [entry.class_] if entry.class_ else edition.datasets[entry.dataset].classes
+    return prepared(entry.dataset, classes)
+
+
+def baseline_samples(edition: Edition, baseline: str) -> list[str]:
+    """Return a baseline's samples, a file for each repeat."""
+    return [
+        f"results/baselines/{baseline}/{repeat}.safetensors" for repeat in range(edition.baselines[baseline].repeats)
+    ]
+
+
+def first_samples(edition: Edition, most: int) -> list[str]:
+    """Return the samples of the first of wFRAME's runs of the first study, at most so many."""
+    chosen = [run for run in runs(edition, next(iter(edition.studies))) if run.method == "wframe"]
+    return [run.files("safetensors")[0] for run in chosen[:most]]
+
+
+def prepared_files(edition: Edition, ending: str) -> list[str]:
+    """Return the prepared arrays (npy) or manifests (parquet) of all datasets and classes in use, sorted."""
+    files = {file for run in runs(edition) for file in prepared(run.dataset, [run.class_])}
+    files |= {file for name in edition.baselines for file in baseline_images(edition, name)}
+    for name in edition.scores.rows if edition.scores else ():
+        row = score_row(edition, name)
+        files |= {*row.training, *row.held_out}
+    return sorted(str(Path(file).with_suffix(f".{ending}")) for file in files)
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files that a row of the score table is made from."""
+
+    training: list[str]  # the prepared arrays that were learned from, one for each class
+    samples: list[list[str]] = field(default_factory=list)  # for each repeat; none: the training images themselves
+    learned: int | None = None  # only the first so many images of each class were learned from
+    held_out: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)  # what the row is, for its record
+
+    @property
+    def files(self) -> list[str]:
+        """All of them, sorted."""
+        return sorted({*self.training, *self.held_out, *(file for part in self.samples for file in part)})
+
+
+def score_row(edition: Edition, name: str) -> RowFiles:
+    """Return what a row of the score table is made from."""
+    assert edition.scores is not None, "only an edition with scores has rows"
+    row = edition.scores.rows[name]
+    about: dict[str, Any] = {"row": name, "study": row.study, "setting": None, "baseline": row.baseline}
+    learned, samples = None, []
+    if row.baseline is not None:
+        baseline = edition.baselines[row.baseline]
+        dataset, training, learned = baseline.dataset, baseline_images(edition, row.baseline), baseline.images
+        samples = [[file] for file in baseline_samples(edition, row.baseline)]
+        about |= {"method": baseline.model, "title": baseline.title or row.baseline}
+    else:
+        dataset = str(row.dataset)
+        training = prepared(dataset, edition.datasets[dataset].classes)
+        about |= {"method": "observed", "title": f"{edition.datasets[dataset].title or dataset}, real"}
+    if row.study is not None and row.method is not None:
+        study = edition.studies[row.study]
+        setting = row.setting or next(iter(study.settings))
+        learned = study.groups and study.groups * edition.constants(row.study, dataset, setting, row.method).M
+        chosen = [
+            run
+            for run in runs(edition, row.study)
+            if (run.dataset, run.setting, run.method) == (dataset, setting, row.method)
+        ]
+        samples = [
+            [file for run in chosen if run.repeat == repeat for file in run.files("safetensors")]
+            for repeat in range(study.repeats)
+        ]
+        about |= {"method": row.method, "title": METHODS[row.method], "setting": setting}
+    other = edition.scores.held_out.get(dataset, dataset)
+    known, classes = edition.datasets[other].classes, {Path(file).stem for file in training}
+    held_out = prepared(other, [class_ for class_ in known if class_ in classes] or known)
+    about |= {"dataset": dataset} | ({"title": row.title} if row.title else {})
+    return RowFiles(training, samples, learned, held_out, about)

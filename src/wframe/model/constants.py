@@ -1,0 +1,32 @@
+"""The constants of Algorithm 1, as the model takes them (`config/learning.py` checks them)."""
+
+from typing import NamedTuple
+
+from wframe.model.readings import READINGS, Step
+
+
+class Constants(NamedTuple):
+    """The constants of Algorithm 1, and the readings of what the paper leaves open."""
+
+    reading: str = "tempered"
+    T: int = 100
+    L: int = 50
+    M: int = 9
+    sigma: float = 0.01
+    beta: float = 60.0
+    delta: float = 0.15
+    lambda_: float = 2e-3
+    theta: str = "position"
+    penalty: str = "mean"
+    before: str = "kept"
+    clip: float | None = None
+
+    @property
+    def unit(self) -> float:
+        """Grey levels in one unit of x."""
+        return READINGS[self.reading].unit
+
+    @property
+    def step(self) -> Step:
+        """The coefficients of one Langevin step."""
+        return READINGS[self.reading].step(self.delta, self.sigma)

@@ -1,0 +1,59 @@
+"""What Algorithm 1 works on, for G groups of M images at once: observed images, chains and θ, and what is measured."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from wframe.model.energy import Responses
+
+
+class Observed(NamedTuple):
+    """What Algorithm 1 needs of the observed images."""
+
+    y: Tensor  # (G, M, 3, height, width), in the reading's unit
+    H: Tensor  # H^obs, of θ's shape (line 3; it doesn't depend on θ)
+    F: Tensor  # mean responses, (G, K, h, w)
+
+
+class State(NamedTuple):
+    """What Algorithm 1 carries from one learning iteration to the next."""
+
+    t: int  # learning iterations done
+    x: Tensor  # the chains, (G, M, 3, height, width)
+    θ: Tensor  # (G, K, h, w), or (G, K, 1, 1) for one weight per filter
+    P: Tensor  # 𝒫 of the last iteration, of θ's shape
+    r: Responses  # F(x)
+    diverged: Tensor  # (G,): the iteration after which the group's values weren't finite; −1: they are
+
+
+class Record(NamedTuple):
+    """What is measured after a learning iteration, for each group: tensors of shape (G,)."""
+
+    R: Tensor  # response distance
+    energy: Tensor  # Φ(x; θ), mean over the chains, with the θ they were sampled with
+    energy_observed: Tensor  # Φ(y; θ) with that θ
+    gradient: Tensor  # mean |∇ₓΦ| over pixels
+    std: Tensor  # standard deviation of the chains' pixels, in grey levels
+    nearest: Tensor  # root-mean-square distance to the nearest observed image, in grey levels
+    diverged: Tensor  # as in State
+
+
+def hold_diverged(before: State, after: State) -> State:
+    """Keep every group whose values aren't finite any more at its last finite state, and note the iteration."""
+    finite = after.x.flatten(1).isfinite().all(1) & after.θ.flatten(1).isfinite().all(1)
+    now = ~finite & (before.diverged < 0)
+    diverged = torch.where(now, before.t, before.diverged)
+    hold = diverged >= 0
+    if not hold.any():
+        return after
+    of_x, of_θ = hold[:, None, None, None, None], hold[:, None, None, None]
+    of_images = hold.repeat_interleave(after.x.shape[1])[:, None, None, None]
+    return State(
+        after.t,
+        torch.where(of_x, before.x, after.x),
+        torch.where(of_θ, before.θ, after.θ),
+        torch.where(of_θ, before.P, after.P),
+        Responses(*(torch.where(of_images, *pair) for pair in zip(before.r, after.r, strict=True))),
+        diverged,
+    )

@@ -1,0 +1,26 @@
+"""Numbers and time spans as people read them."""
+
+import math
+from typing import Any
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number for people: a dash where there is none."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}".replace("-", "−")
+    if 1e-3 <= abs(value) < 1000:
+        text = f"{value:#.{digits}g}".rstrip(".")
+    else:
+        text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    return text.replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """A time span for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"

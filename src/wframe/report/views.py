@@ -1,0 +1,148 @@
+"""What the page shows of each part of the results, as plain values for the template."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+from safetensors import safe_open
+
+from wframe.config.devices import seconds_on
+from wframe.config.edition import Edition
+from wframe.files import read_json, sha256_file
+from wframe.jobs.runs import run_flops, runs
+
+
+def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of a study: figures, the table, and how each run was made."""
+    table = pd.read_csv(results / "tables" / f"{name}.csv", dtype={"class": str, "dataset": str, "setting": str})
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    for row in rows:
+        row["verdict"] = compare(row)
+    return {
+        "name": name,
+        "study": edition.studies[name],
+        "figures": read_json(results / "figures" / name / "index.json"),
+        "rows": rows,
+        "records": {key: record for key, record in manifest["runs"].items() if key.startswith(f"{name}/")},
+    }
+
+
+def figure_ids(results: Path, edition: Edition) -> dict[str, str]:
+    """Return where on the page a claim's figure is: the paper's by number, a study's first by the study's name."""
+    drawn = [f for f in read_json(results / "figures" / "paper" / "index.json") if "missing" not in f]
+    ids = {figure["name"]: f"paper-{figure['name']}" for figure in drawn}
+    for study in edition.studies:
+        index = read_json(results / "figures" / study / "index.json")
+        ids[study] = f"{study}-{index[0]['name']}"
+    return ids
+
+
+def scores_view(results: Path, edition: Edition) -> list[dict[str, Any]]:
+    """Return the score table's rows (the paper's Table 1); none where the edition computes no scores."""
+    if edition.scores is None:
+        return []
+    rows = pd.read_csv(results / "tables" / "scores.csv").to_dict("records")
+    records = {row["row"]: read_json(results / "scores" / f"{row['row']}.json") for row in rows}
+    return [{str(key): value for key, value in row.items()} | {"record": records[row["row"]]} for row in rows]
+
+
+def baselines_view(results: Path, edition: Edition) -> dict[str, dict[str, Any]]:
+    """Return each baseline's trainings: a title and the record."""
+    return {
+        f"{name}/{repeat}": {
+            "title": (entry.title or name) + (f", repeat {repeat}" if entry.repeats > 1 else ""),
+            "record": read_json(results / "baselines" / name / f"{repeat}.json"),
+        }
+        for name, entry in edition.baselines.items()
+        for repeat in range(entry.repeats)
+    }
+
+
+def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return where each shard ran, for how long, how often it went on, and what was planned.
+
+    The plan is of `learning_flops` on the edition's GPU (job.gpu); None without one.
+    """
+    rows = []
+    for run in runs(edition):
+        for shard in range(run.shards):
+            record = records[f"{run.folder}/{shard}"]
+            groups = record["groups"][1] - record["groups"][0]
+            flops = run_flops(edition, run.study, run.dataset, run.setting, run.method, groups)
+            last = record["attempts"][-1]
+            rows.append(
+                {
+                    "shard": f"{run.folder}/{shard}",
+                    "groups": groups,
+                    "where": ", ".join(sorted({attempt["host"] for attempt in record["attempts"]})),
+                    "slurm_job": last["slurm_job"],
+                    "device": record["gpu"] or record["device"],
+                    "seconds": record["learning_seconds"],
+                    "planned": seconds_on(edition.job.gpu, flops) if edition.job.gpu else None,
+                    "attempts": len(record["attempts"]),
+                    "resumed": record["resumed"],
+                }
+            )
+    return {
+        "rows": rows,
+        "hours": sum(row["seconds"] for row in rows) / 3600,
+        "gpu_hours": sum(row["seconds"] for row in rows if row["device"] != "cpu") / 3600,
+        "planned_hours": sum(row["planned"] for row in rows) / 3600 if edition.job.gpu else None,
+    }
+
+
+def compare(row: dict[str, Any]) -> str:
+    """Say in words what a paired difference of R tells: lower, higher or can't tell."""
+    low, high = row.get("difference_low", math.nan), row.get("difference_high", math.nan)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "too few groups to tell"
+    gone = row.get("diverged_frame", 0) or row.get("diverged_wframe", 0)
+    said = "wFRAME lower" if high < 0 else "wFRAME higher" if low > 0 else "can't tell"
+    return f"{said}, of those that didn't diverge" if gone else said
+
+
+def dataset_view(results: Path, edition: Edition, name: str) -> dict[str, Any]:
+    """Return what the page says of a dataset: how many images of each class were used and left out, and why."""
+    classes = []
+    for class_ in edition.datasets[name].classes:
+        path = results / "data" / name / f"{class_}.parquet"
+        if not path.exists():
+            continue
+        rows = pq.read_table(path).to_pandas()
+        left_out = rows[rows["status"] != "used"]
+        sources = rows.loc[rows["status"] == "used", "source"].tolist()
+        classes.append(
+            {
+                "name": class_,
+                "used": len(sources),
+                "first": sources[0],
+                "last": sources[-1],
+                "notes": dict(rows["note"].replace("", None).dropna().value_counts()),
+                "left_out": left_out[["source", "status", "why"]].to_dict("records"),
+                "array": sha256_file(path.with_suffix(".npy")),
+            }
+        )
+    return {"name": name, "entry": edition.datasets[name], "classes": classes}
+
+
+def bank_about(path: Path) -> dict[str, Any]:
+    """Return what a bank file says of itself."""
+    with safe_open(path, "np") as file:
+        return json.loads((file.metadata() or {})["wframe"])
+
+
+def totals(records: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Return the sums over all runs that the page opens with."""
+    every = list(records.values())
+    return {
+        "shards": len(every),
+        "groups": sum(record["groups"][1] - record["groups"][0] for record in every),
+        "images_steps": sum(record["images_steps"] for record in every),
+        "seconds": sum(record["seconds"] for record in every),
+        "memory": max((record["peak_memory_mb"] for record in every), default=0),
+        "diverged": sum(record["diverged"] for record in every),
+        "resumed": sum(record["resumed"] for record in every),
+    }

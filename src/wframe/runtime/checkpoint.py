@@ -1,0 +1,44 @@
+"""Checkpoints: what a shard has done so far, at a path that is keyed by everything that it depends on."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from wframe.files import atomic_write
+
+
+def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_write(path) as part:
+        save_file(whole, part, {"about": json.dumps(about, sort_keys=True)})
+
+
+def load(path: Path, key: str, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read the checkpoint at `path`; None if there is none.
+
+    One that is corrupt or belongs to other work (its `key` differs) is set aside under the name `*.unusable`,
+    with a message, and the work starts afresh.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            if about["key"] != key:
+                raise ValueError("it belongs to other work")
+            return {name: file.get_tensor(name).to(device) for name in file.keys()}, about  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        aside = path.with_suffix(".unusable")
+        path.replace(aside)
+        print(
+            f"checkpoint {path} can't be used ({error}): set aside as {aside.name}, starting afresh",
+            file=sys.stderr,
+        )
+        return None

@@ -1,0 +1,31 @@
+"""The facts about a process and its machine that a result's record keeps."""
+
+import os
+import platform
+import resource
+import sys
+from importlib import metadata
+from typing import Any
+
+
+def machine() -> dict[str, Any]:
+    """Return the facts about this process and machine."""
+    slurm = {key: os.environ[key] for key in ("SLURM_JOB_ID", "SLURM_STEP_GPUS") if key in os.environ}
+    return {
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        **slurm,
+    }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the installed versions of packages."""
+    return {name: metadata.version(name) for name in packages}
+
+
+def peak_memory_mb() -> float:
+    """Return this process's peak resident memory so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

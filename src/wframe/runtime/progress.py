@@ -1,0 +1,77 @@
+"""Progress: a bar with an estimate on a terminal, plain lines in a log."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich import progress
+from rich.console import Console
+
+AFFECTS_NO_RESULT = True  # so that a reworded line reruns nothing
+
+
+class Progress:
+    """Counts images, bytes or another unit, and shows the rate, the estimated time left and a note.
+
+    In a log it prints a line at most every `interval` seconds, and one at the end. `total` may be unknown (None);
+    `done` counts as finished before, and not into the rate.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: int | None,
+        done: int = 0,
+        interval: float = 15.0,
+        unit: str = "images·steps",
+        scale: float = 1.0,
+    ) -> None:
+        self.title, self.total, self.first, self.done, self.interval = title, total, done, done, interval
+        self.unit, self.scale = unit, scale
+        self.begin = self.reported = time.monotonic()
+        self.note = ""
+        self.bar: progress.Progress | None = None
+        if sys.stderr.isatty():
+            columns = (
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.TextColumn("{task.fields[note]}"),
+                progress.TimeRemainingColumn(),
+            )
+            self.bar = progress.Progress(*columns, console=Console(stderr=True))
+            self.task = self.bar.add_task(title, total=total, completed=done, note="")
+
+    def __enter__(self) -> "Progress":
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar:
+            self.bar.stop()
+        self._report()
+
+    @property
+    def rate(self) -> float:
+        """Units per second since the start (or the resumption)."""
+        return (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Count `count` more; `note` says where things stand."""
+        self.done, self.note = self.done + count, note
+        if self.bar:
+            self.bar.update(self.task, completed=self.done, note=", ".join(filter(None, [note, self._rate()])))
+        elif time.monotonic() - self.reported > self.interval:
+            self._report()
+
+    def _rate(self) -> str:
+        return f"{self.rate / self.scale:,.{0 if self.scale == 1 else 1}f} {self.unit}/s"
+
+    def _report(self) -> None:
+        self.reported = time.monotonic()
+        if self.total:
+            left = (self.total - self.done) / max(self.rate, 1e-9)
+            parts = [f"{self.done / self.total:.0%}", self.note, self._rate(), f"{left:.0f} s left"]
+        else:
+            parts = [f"{self.done / self.scale:,.0f} {self.unit}", self.note, self._rate()]
+        print(f"{self.title}: {', '.join(filter(None, parts))}", file=sys.stderr, flush=True)

@@ -1,0 +1,5 @@
+"""Inception v3 as TensorFlow's graph of 2015-12-05 has it, logits without bias: the paper's Inception score."""
+
+SCORE = "Inception score"
+REGISTERED = "inception-v3-compat"  # torch-fidelity's own port
+SHAPES = {"Conv2d_1a_3x3.conv.weight": (32, 3, 3, 3), "fc.weight": (1008, 2048)}
