@@ -15,8 +15,9 @@ from conftest import ROOT
 from scipy import integrate, optimize, stats
 from test_model import random, tiny_bank
 
-from wframe.model.algorithm import Constants, iterate, observe, start
-from wframe.model.bank import builtin_path, load_bank
+from wframe.model.algorithm import iterate, observe, start
+from wframe.model.bank import load_bank
+from wframe.model.constants import Constants
 from wframe.model.energy import penalty_gradient, pull, push, responses
 from wframe.model.noise import gamma, key_tensor
 from wframe.model.readings import READINGS, UNIT, Step
@@ -38,6 +39,7 @@ from wframe.theory import (
 )
 from wframe.theory.densities import entropy, grid, kl, normal, total_variation, transport, wasserstein2
 from wframe.theory.statement import Measure, Statement, exactly, rounded, sampled
+from wframe.weights import BUILTIN_BANK
 
 pytestmark = pytest.mark.xdist_group("theory")
 
@@ -148,9 +150,7 @@ def test_distances_between_densities():
     assert kl(p, q, space.dx) == pytest.approx(math.log(1.5) + (1 + 4) / (2 * 1.5**2) - 0.5, rel=1e-8)
     assert entropy(p, space.dx) == pytest.approx(-0.5 * math.log(2 * math.pi * math.e), rel=1e-8)
     assert wasserstein2(space, p, q) == pytest.approx(4 + 0.25, rel=1e-3)
-    assert wasserstein2(space, p, q) == pytest.approx(
-        ot.emd2_1d(space.x, space.x, p / p.sum(), q / q.sum()), rel=1e-3
-    )
+    assert wasserstein2(space, p, q) == pytest.approx(ot.emd2_1d(space.x, space.x, p / p.sum(), q / q.sum()), rel=1e-3)
     inner = np.abs(space.x) < 2.5
     assert np.allclose(transport(space, p, q)[inner], 2 + 1.5 * space.x[inner], atol=1e-3)
     assert total_variation(p, p) == 0 and kl(np.array([0.5, 0.5]), np.array([1.0, 0.0])) == math.inf
@@ -494,7 +494,7 @@ def test_proposition_1_on_a_small_bank():
 
 
 def test_embedded_images():
-    bank = load_bank(builtin_path())
+    bank = load_bank(BUILTIN_BANK)
     y = pieces.embedded_group(bank, 16)
     assert y.shape == (9, 3, 16, 16) and y.dtype == torch.float32 and y.std() > 0.1
     assert torch.equal(y, pieces.embedded_group(bank, 16))
@@ -610,7 +610,7 @@ def test_a_gradient_that_vanishes_would_be_seen():
 @pytest.mark.parametrize("before", ["kept", "renewed"])
 def test_the_terms_of_a_real_run(before: str):
     """Two iterations on the builtin bank: R is the gap's mean size, the pull is line 14's, energies are products."""
-    bank = load_bank(builtin_path()).to(UNIT, dtype=torch.float64)
+    bank = load_bank(BUILTIN_BANK).to(UNIT, dtype=torch.float64)
     y = pieces.embedded_group(bank, 8)[None].double()
     c, keys = Constants(T=3, L=3, beta=60.0, delta=0.35, lambda_=2e-3, before=before), key_tensor([5])
     with torch.inference_mode():
@@ -640,7 +640,7 @@ def test_the_terms_of_a_real_run(before: str):
 
 
 def test_frame_collapses_with_a_growing_gradient():
-    bank = load_bank(builtin_path()).to(UNIT)
+    bank = load_bank(BUILTIN_BANK).to(UNIT)
     y = pieces.embedded_group(bank, 16)[None]
     with torch.inference_mode():
         found, R = trained.record(bank, Constants(T=10, L=5, beta=0.0, delta=0.35, lambda_=6e-2), [7], y)

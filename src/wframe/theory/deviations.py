@@ -133,8 +133,7 @@ def study(seed: int) -> Findings:
             "lemma-1-constant",
             "proof of Lemma 1: Gaussian transitions in time τ",
             "The cost of a displacement is |x − y|²/4τ.",
-            "the exact probability that n particles move by a or more on average, n = 20 to 640, Mills' ratio "
-            "removed",
+            "the exact probability that n particles move by a or more on average, n = 20 to 640, Mills' ratio removed",
             "relative difference of the constant at n = 640 to 1/(4τ)",
             1e-3,
             exactly(abs(constants[SIZES[-1]] - 1)),

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from wframe.paper.drawing import COLOURS, PAGE, STYLE
+from wframe.figures.canvas import COLOURS, PAGE, STYLE
 
 PRINTED: dict[str, Any] = {"color": COLOURS["frame"], "linestyle": (0, (4, 1.5)), "lw": 1.3}
 CORRECTED: dict[str, Any] = {"color": COLOURS["wframe"], "lw": 1.3}

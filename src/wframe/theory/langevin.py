@@ -1,6 +1,6 @@
 """Eqs. 8 and 9, and line 8 of Algorithm 1: which density does each Langevin step sample?
 
-A chain x ← a·x + b·Φ'(x) + c·ξ on the line has the transition density N(y; a·x + b·Φ'(x), c²). Its stationary law is
+A chain x ← a·x + b·Φ'(x) + s·ξ on the line has the transition density N(y; a·x + b·Φ'(x), s²). Its stationary law is
 computed exactly, as the eigenvector of that kernel on a grid, so that the bias of a finite step is seen without
 sampling noise; a histogram of simulated chains is held against it. Φ is piecewise linear, as FRAME's is.
 """
@@ -42,10 +42,10 @@ class Energy(NamedTuple):
 
 
 def stationary(space: Grid, step: Step, slope: Function) -> np.ndarray:
-    """Return the stationary density (n,) of x ← a·x + b·Φ'(x) + c·ξ on a grid, by solving π = πK."""
+    """Return the stationary density (n,) of x ← a·x + b·Φ'(x) + s·ξ on a grid, by solving π = πK."""
     x, n = space.x, len(space.x)
     drift = step.a * x + step.b * slope(x)
-    K = np.exp(-0.5 * ((x[None, :] - drift[:, None]) / step.c) ** 2)
+    K = np.exp(-0.5 * ((x[None, :] - drift[:, None]) / step.s) ** 2)
     K /= K.sum(1, keepdims=True)
     equations = K.T - np.eye(n)
     equations[-1] = 1.0  # instead of the last balance, which the others imply: the probabilities sum to 1
@@ -62,7 +62,7 @@ def simulate(step: Step, slope: Function, chains: int, steps: int, random: np.ra
     """Return the ends (chains,) of independent chains from x = 0."""
     x = np.zeros(chains)
     for _ in range(steps):
-        x = step.a * x + step.b * slope(x) + step.c * random.standard_normal(chains)
+        x = step.a * x + step.b * slope(x) + step.s * random.standard_normal(chains)
     return x
 
 
@@ -80,7 +80,7 @@ class Target(NamedTuple):
 
 
 def targets(σ: float) -> dict[str, Target]:
-    """Return each reading's density in the limit δ → 0: noise of variance c² goes with a temperature c²/2b."""
+    """Return each reading's density in the limit δ → 0: noise of variance s² goes with a temperature s²/2b."""
     return {
         "tempered": Target("exp(Φ/σ²)·N(0, σ²)", 1 / σ**2, σ),
         "preconditioned": Target("exp(Φ)·N(0, σ²), Eq. 3", 1.0, σ),

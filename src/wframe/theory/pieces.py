@@ -3,7 +3,7 @@
 On a piece Φ(x) = ⟨∇Φ, x⟩ + constant, so log P = −‖x − y‖²/2σ² + constant with y = σ²·∇Φ.
 """
 
-from io import BytesIO
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wframe.data.embedded import embedded_pictures
+from wframe.data.decode import decode
+from wframe.data.readers import candidates
 from wframe.model.bank import Bank
 from wframe.model.energy import Responses, energy, gradient, responses
 from wframe.model.readings import UNIT
@@ -25,14 +26,9 @@ SIGMA, DELTA, BETA, LAMBDA = 0.01, 0.15, 60.0, 2e-3  # the paper's, for CIFAR-10
 def embedded_group(bank: Bank, side: int, class_: str = "astronaut", count: int = 9) -> Tensor:
     """Return the first images of an embedded class as x (count, 3, side, side), float32 in units of 127.5."""
     small = []
-    for _, read, box in embedded_pictures("scenes", class_):
-        raw = read()
-        assert isinstance(raw, bytes)  # scenes are files
-        with Image.open(BytesIO(raw)) as image:
-            part = image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS, box)
-        small.append(np.asarray(part))
-        if len(small) == count:
-            break
+    for candidate in islice(candidates("embedded", "scenes", class_), count):
+        image, _, _ = decode(candidate.read())
+        small.append(np.asarray(image.resize((side, side), Image.Resampling.LANCZOS, candidate.box)))
     return bank.pixels(np.stack(small), UNIT)
 
 
@@ -88,7 +84,7 @@ def kernel_error(at: Point) -> float:
     """
     step = unit_step(1.0)
     mean = step.a * at.x + step.b * at.g
-    return max(float((mean - at.g).abs().max() / at.g.abs().max()), abs(1 / (2 * step.c**2) - 0.25))
+    return max(float((mean - at.g).abs().max() / at.g.abs().max()), abs(1 / (2 * step.s**2) - 0.25))
 
 
 def changes(bank: Bank, at: Point, δ: float, σ: float, seed: int) -> tuple[float, float, float]:

@@ -135,8 +135,7 @@ def study(seed: int) -> Findings:
         Statement(
             "line-12-delay",
             "Algorithm 1, lines 12 to 14",
-            "Keeping last iteration's 𝒫 (`kept`) and computing it anew (`renewed`, as printed) settle for the "
-            "same λβ.",
+            "Keeping last iteration's 𝒫 (`kept`) and computing it anew (`renewed`, as printed) settle for the same λβ.",
             "the limits of the gain g = λβe/D: of E[θ²] exactly, of almost every path by Furstenberg's formula "
             "and by 2,000 simulated paths",
             "difference between `kept`'s mean-square limit and `renewed`'s limit, 2",

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from wframe.engine.process import settle_process
-from wframe.files import write_json, written
-from wframe.model.bank import Bank, builtin_path, load_bank
+from wframe.files import atomic_write, write_json
+from wframe.model.bank import Bank, load_bank
+from wframe.runtime.process import configure_process
 from wframe.theory import (
     consistency,
     deviations,
@@ -29,6 +29,7 @@ from wframe.theory import (
 )
 from wframe.theory.statement import Findings
 from wframe.theory.tables import fill
+from wframe.weights import BUILTIN_BANK
 
 LINE = (
     flows,
@@ -94,19 +95,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Compute all statements and write them."""
-    settle_process(args.threads)
-    bank = load_bank(builtin_path() if args.bank == "builtin" else args.bank)
+    configure_process(args.threads)
+    bank = load_bank(BUILTIN_BANK if args.bank == "builtin" else args.bank)
     findings = study(bank, args.seed)
     write_json(args.out, findings)
     if args.page:
         page = fill(args.page.read_text(), findings)
-        with written(args.page) as part:
+        with atomic_write(args.page) as part:
             part.write_text(page)
     if args.figure:
         from wframe.theory.figure import draw
 
         canvas, _ = draw(findings)
-        with written(args.figure) as part:
+        with atomic_write(args.figure) as part:
             canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
     counts = Counter(statement["outcome"] for statement in findings["statements"])
     print(f"{args.out}: {sum(counts.values())} statements: {', '.join(f'{n} {name}' for name, n in counts.items())}")

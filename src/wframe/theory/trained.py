@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wframe.model.algorithm import Constants, Observed, State, iterate, observe, start
+from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import Bank
+from wframe.model.constants import Constants
 from wframe.model.energy import mean_response
 from wframe.model.noise import group_key, key_tensor
 from wframe.model.readings import UNIT
+from wframe.model.state import Observed, State
 from wframe.theory.pieces import BETA, embedded_group
 from wframe.theory.stability import loop_limit, penalty_gain
 from wframe.theory.statement import Findings, Measure, Statement, curve, exactly, sampled
