@@ -17,6 +17,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/measurements.smk"
+include: "workflow/rules/theory.smk"
 include: "workflow/rules/report.smk"
 
 

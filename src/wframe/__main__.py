@@ -29,6 +29,7 @@ COMMANDS = {
         "how close a baseline comes to the few images it was trained on",
     ),
     "piecewise": ("wframe.measurements.piecewise", "is ∇ₓΦ constant around the final chains (Remark 2)?"),
+    "theory": ("wframe.theory.study", "every statement of the paper's theory, computed"),
     "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.figures.command", "draw the figures of a study, or the paper's, from finished runs"),
     "claims": ("wframe.claims.command", "every claim of the paper with a verdict, computed from the results"),

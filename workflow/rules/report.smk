@@ -75,6 +75,7 @@ rule claims:
         SCORE_TABLES,
         runs.run_files(EDITION, "safetensors"),
         paths.measurements(EDITION),
+        "results/theory.json",
         config="results/config.yaml",
     output:
         claims="results/claims.json",
@@ -100,6 +101,8 @@ rule report:
         "results/bank.safetensors",
         "results/claims.json",
         "results/figures/paper/index.json",
+        "results/figures/theory/index.json",
+        "results/theory.json",
         expand("results/tables/{study}.csv", study=EDITION.studies),
         expand("results/figures/{study}/index.json", study=EDITION.studies),
         runs.run_files(EDITION, "json"),

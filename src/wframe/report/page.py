@@ -56,6 +56,8 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         manifest=manifest,
         claims=read_json(results / "claims.json"),
         paper_figures=read_json(results / "figures" / "paper" / "index.json"),
+        theory=read_json(results / "theory.json"),
+        theory_figures=read_json(results / "figures" / "theory" / "index.json"),
         scores=views.scores_view(results, edition),
         baselines=views.baselines_view(results, edition),
         jobs=views.jobs_view(edition, manifest["runs"]),

@@ -33,7 +33,7 @@ def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, A
 def figure_ids(results: Path, edition: Edition) -> dict[str, str]:
     """Return where on the page a claim's figure is: the paper's by number, a study's first by the study's name."""
     drawn = [f for f in read_json(results / "figures" / "paper" / "index.json") if "missing" not in f]
-    ids = {figure["name"]: f"paper-{figure['name']}" for figure in drawn}
+    ids = {figure["name"]: f"paper-{figure['name']}" for figure in drawn} | {"theory": "theory-theory"}
     for study in edition.studies:
         index = read_json(results / "figures" / study / "index.json")
         ids[study] = f"{study}-{index[0]['name']}"

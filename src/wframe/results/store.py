@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file
 from wframe.config.edition import Edition
 from wframe.config.studies import Study
 from wframe.data.groups import rows_of_group
+from wframe.files import read_json
 from wframe.jobs.runs import Run, runs
 from wframe.results.curves import by_group
 
@@ -121,6 +123,15 @@ class Store:
         if self.edition.scores is None or not path.exists():
             raise NotAvailable("this edition computes no scores")
         return pd.read_csv(path).set_index("row")
+
+    def theory(self, statement: str) -> dict[str, Any]:
+        """Return what was computed of a statement of the theory, by its id in `theory.json`."""
+        path = self.folder / "theory.json"
+        statements = read_json(path)["statements"] if path.exists() else []
+        for found in statements:
+            if found["id"] == statement:
+                return found
+        raise NotAvailable(f"the study of the theory has no statement {statement!r}")
 
     def measurement(self, name: str) -> pd.DataFrame:
         """Return a measurement's table (`measurements/NAME.csv`)."""

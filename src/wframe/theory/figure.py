@@ -1,6 +1,7 @@
 """The figure of the theory: nine panels, a main finding in each, drawn from the findings' JSON."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from wframe.figures.canvas import COLOURS, PAGE, STYLE
+from wframe.figures.canvas import COLOURS, PAGE, STYLE, Figure, save
 
 PRINTED: dict[str, Any] = {"color": COLOURS["frame"], "linestyle": (0, (4, 1.5)), "lw": 1.3}
 CORRECTED: dict[str, Any] = {"color": COLOURS["wframe"], "lw": 1.3}
@@ -74,6 +75,15 @@ def draw(findings: dict[str, Any]) -> tuple[Canvas, pd.DataFrame]:
         ]
         canvas.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=8)
     return canvas, pd.DataFrame([row for panel in panels for row in panel.rows])
+
+
+def save_figure(findings: dict[str, Any], folder: Path) -> dict[str, str | bool]:
+    """Write the figure as PNG and PDF with its numbers as CSV; return its entry in the folder's index."""
+    with plt.rc_context(STYLE):
+        canvas, numbers = draw(findings)
+        counts = [f"{statement['where']}: {statement['outcome']}" for statement in findings["statements"]]
+        alt = f"Nine panels with the main findings. {'; '.join(counts)}."
+        return save(Figure("theory", TITLE, CAPTION, alt, canvas, numbers), folder)
 
 
 def _signs(panel: Panel, curves: dict[str, Any]) -> None:

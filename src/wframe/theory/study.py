@@ -90,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--page", type=Path, help="a page (.md) whose tables and sections are written anew from the findings")
     add("--figure", type=Path, help="the figure (.png)")
+    add("--figures", type=Path, help="a folder for the figure as PNG and PDF with its numbers, and an index of it")
     add("--threads", type=int)
 
 
@@ -109,6 +110,10 @@ def main(args: argparse.Namespace) -> None:
         canvas, _ = draw(findings)
         with atomic_write(args.figure) as part:
             canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
+    if args.figures:
+        from wframe.theory.figure import save_figure
+
+        write_json(args.figures / "index.json", [save_figure(findings, args.figures)])
     counts = Counter(statement["outcome"] for statement in findings["statements"])
     print(f"{args.out}: {sum(counts.values())} statements: {', '.join(f'{n} {name}' for name, n in counts.items())}")
 

@@ -1,0 +1,26 @@
+"""The paper's theory, checked by numbers: needs no images, only the bank.
+
+INPUTS:  results/bank.safetensors
+OUTPUTS: results/theory.json, results/figures/theory/
+"""
+
+
+rule theory:
+    """Compute every statement of the paper's theory: does it hold, as printed or corrected?"""
+    input:
+        bank="results/bank.safetensors",
+    output:
+        findings="results/theory.json",
+        figures="results/figures/theory/index.json",
+    log:
+        "results/logs/theory.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        seed=EDITION.seed,
+        folder="results/figures/theory",
+        code=code_hash("wframe.theory.study"),
+    shell:
+        "python -m wframe theory --bank {input.bank:q} --seed {params.seed} --threads {threads}"
+        " --out {output.findings:q} --figures {params.folder:q} 2> {log:q}"
