@@ -196,7 +196,7 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
     call(author, "dvc", "pull", "--remote", "local", "data/mine")
     for step, jobs in {
         "style": {"report": 1},
-        "constant": {"config": 1, "train": 2} | FOLLOWS,
+        "constant": {"config": 1, "train": 2, "piecewise": 1} | FOLLOWS,
         "image": {"config": 1, "prepare": 1, "train": 3} | FOLLOWS,
     }.items():
         if step == "style":
@@ -267,13 +267,13 @@ def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
     assert "up to date" in call(here, "dvc", "status"), "DVC trusts its cache: it takes the check to see it"
     said = call(here, "wframe", "check", "--cache", check=False)
     assert "stale: none" in said and "orphaned: none" in said
-    assert "drifted: 1" in said and "whole.tex: its bytes aren't those of the manifest" in said
+    assert "drifted: 1" in said and "whole.tex: its bytes aren't those that rule summarise wrote" in said
     assert "corrupt: 1" in said and str(kept) in said
     kept.unlink()
     (here / "results/tables/whole.tex").unlink()
     call(here, "dvc", "pull", "--remote", "local")
     said = call(here, "wframe", "check", "--cache")
-    assert said == "stale: none\ndrifted: none\norphaned: none\ncorrupt: none\n"
+    assert said == "stale: none\ndrifted: none\nmissing: none\norphaned: none\nleftover: none\ncorrupt: none\n"
 
     (here / "results/runs/whole/left.parquet").write_text("from another time")
     with (here / "src/wframe/figures/datasets.py").open("a") as code:

@@ -11,7 +11,7 @@ from typing import Any
 from wframe.config.edition import Edition
 from wframe.files import sha256_file, sha256_json
 from wframe.jobs import inputs, options
-from wframe.runtime.code import code_hash
+from wframe.runtime.code import SOURCE, code_hash
 
 Part = Callable[..., Any]  # of the edition and the rule's wildcards
 
@@ -34,7 +34,7 @@ def _group_size(edition: Edition) -> int:
 
 
 def _claims(edition: Edition) -> str:
-    return sha256_file(os.environ.get("WFRAME_CLAIMS", "config/claims.yaml"))
+    return sha256_file(os.environ.get("WFRAME_CLAIMS") or SOURCE.parents[1] / "config/claims.yaml")
 
 
 # rule → the parts of its key

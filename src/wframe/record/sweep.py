@@ -36,9 +36,11 @@ def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
     drifted, stale = {}, {}
     for output in stamped():
         stamp = read_stamp(output)
-        if stamp is None or not output.exists():
+        if not output.exists():
             continue
-        if problem := changed(output):
+        if stamp is None:
+            stale[str(output)] = "its stamp can't be read"
+        elif problem := changed(output):
             drifted[str(output)] = problem
         elif problem := outdated(edition, stamp):
             stale[str(output)] = problem
