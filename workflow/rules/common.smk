@@ -1,4 +1,4 @@
-"""What the rules share: the checked edition, and how a rule's options and inputs depend on its wildcards.
+"""Shared by all rules: the checked edition, and how a rule's options and inputs depend on its wildcards.
 
 INPUTS:  the configuration, config/claims.yaml, config/inputs.yaml
 OUTPUTS: (none: functions only)
@@ -20,12 +20,12 @@ from wframe.files import sha256_file
 from wframe.jobs import inputs, options, paths, runs
 from wframe.runtime.code import code_hash
 
-# jobs run in the environment that Snakemake runs in, also when it wasn't activated
+# jobs run in Snakemake's own environment, even if it isn't activated
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
-# on a cluster the warning before a time limit goes to all processes of a job: it is meant for the training alone,
-# which sets its own handler and saves a checkpoint
+# on a cluster, the warning before a time limit goes to all processes of a job; only training handles it, and saves a
+# checkpoint
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
@@ -41,7 +41,7 @@ GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
 SCORE_TABLES = ["results/tables/scores.csv"] if EDITION.scores else []
-# what results don't depend on (where things are, how often they're saved) goes through the environment, not parameters
+# what results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters
 os.environ.update(
     WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
     WFRAME_ROOT=str(EDITION.data_path("")),
@@ -63,7 +63,7 @@ wildcard_constraints:
 
 
 def of(function):
-    """A rule's input or parameter: a function of `wframe.jobs`, of the edition and the rule's wildcards."""
+    """Turn a function of `wframe.jobs` into a rule's input or parameter; it gets the edition and the wildcards."""
 
     def call(wildcards):
         return function(EDITION, **dict(wildcards.items()))
@@ -72,7 +72,7 @@ def of(function):
 
 
 def study_files(ending):
-    """A rule's input: the files with an ending of all shards of the study in the wildcards."""
+    """Return a rule's input function: the files with this ending of all shards of the wildcards' study."""
 
     def files(wildcards):
         return runs.run_files(EDITION, ending, wildcards.study)
@@ -81,10 +81,10 @@ def study_files(ending):
 
 
 def more_time(wildcards, attempt):
-    """Minutes for a job: twice as many with each attempt (it resumes from its checkpoint)."""
+    """Return a job's minutes, doubled with each attempt (which resumes from the checkpoint)."""
     return EDITION.job.minutes * 2 ** (attempt - 1)
 
 
 def more_memory(wildcards, attempt):
-    """Memory for a job: half as much again with each attempt."""
+    """Return a job's memory in MB, 1.5 times as much with each attempt."""
     return int(EDITION.job.memory_mb * 1.5 ** (attempt - 1))
