@@ -1,4 +1,4 @@
-"""`wframe check`: is any result stale, drifted or orphaned, and any object of DVC's cache corrupt?"""
+"""`wframe check`: find stale, drifted or orphaned results, and corrupt objects in DVC's cache."""
 
 import argparse
 import csv
@@ -15,12 +15,12 @@ from wframe.errors import UserError
 from wframe.files import read_json, sha256_file
 
 RESULTS = Path("results")  # where the workflow's rules write
-NOT_RESULTS = ("logs", "checkpoints")  # what jobs say, and what unfinished ones have done so far
+NOT_RESULTS = ("logs", "checkpoints")  # job output, and the state of unfinished jobs
 ADVICE = {
-    "stale": "snakemake makes them again",
-    "drifted": "delete them; then dvc checkout brings back the recorded bytes, or snakemake makes them again",
-    "orphaned": "delete them, or they are versioned as well",
-    "corrupt": "delete them and the drifted files; then dvc pull gets both again",
+    "stale": "run snakemake to remake them",
+    "drifted": "delete them; then dvc checkout restores the recorded bytes, or snakemake remakes them",
+    "orphaned": "delete them, or they will be versioned too",
+    "corrupt": "delete them and the drifted files; then dvc pull restores both",
 }
 
 Findings = dict[str, dict[str, str]]  # kind → file → why
@@ -29,12 +29,12 @@ Findings = dict[str, dict[str, str]]  # kind → file → why
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe check`."""
     add = parser.add_argument
-    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: what params.yaml names")
-    add("--cache", action="store_true", help="read DVC's whole cache as well: DVC itself trusts it")
+    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: the one that params.yaml names")
+    add("--cache", action="store_true", help="check DVC's whole cache as well, which DVC itself trusts")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what isn't as it should be; return 1 if anything is."""
+    """Print all findings; return 1 if there are any."""
     findings = check(args.edition or edition_file())
     if args.cache:
         findings["corrupt"] = corrupt()
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def lines(findings: Findings) -> Iterator[str]:
-    """Yield the lines for people."""
+    """Yield the lines to print."""
     for kind, files in findings.items():
         yield f"{kind}: {len(files)}  ({ADVICE[kind]})" if files else f"{kind}: none"
         yield from (f"  {file}: {why}" for file, why in sorted(files.items()))
@@ -53,26 +53,26 @@ def edition_file(params: Path = Path("params.yaml")) -> Path:
     """Return the file of the edition that DVC's stages make.
 
     Raises:
-        UserError: params.yaml isn't here, or names no edition.
+        UserError: params.yaml is missing or names no edition.
     """
     try:
         return Path("config") / f"{yaml.safe_load(params.read_text())['edition']}.yaml"
     except (FileNotFoundError, KeyError, TypeError):
-        raise UserError(f"{params}: names no edition here; say --edition FILE") from None
+        raise UserError(f"{params}: missing, or names no edition; pass --edition FILE") from None
 
 
 def check(edition: Path) -> Findings:
     """Compare the results with the workflow's plan and with the manifest.
 
     Raises:
-        UserError: Snakemake refuses the edition, or is at work in this folder.
+        UserError: Snakemake refuses the edition, or is running in this folder.
     """
     plan = planned(edition)
     return {"stale": stale(plan), "drifted": drifted(), "orphaned": orphaned(plan)}
 
 
 def planned(edition: Path) -> list[dict[str, str]]:
-    """Return Snakemake's summary: a row for each output of the edition, with its `status` and `plan`."""
+    """Return Snakemake's summary: one row per output of the edition, with its `status` and `plan`."""
     argv = [sys.executable, "-m", "snakemake", "--configfile", str(edition), "--summary"]
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
@@ -81,30 +81,30 @@ def planned(edition: Path) -> list[dict[str, str]]:
 
 
 def stale(plan: list[dict[str, str]]) -> dict[str, str]:
-    """Return the outputs that Snakemake would make again, with its reason."""
+    """Return the outputs that Snakemake would remake, with its reason."""
     return {
-        row["output_file"]: "made from what is made again" if row["status"] == "ok" else row["status"]
+        row["output_file"]: "an input is remade" if row["status"] == "ok" else row["status"]
         for row in plan
         if row["plan"] != "no update"
     }
 
 
 def drifted() -> dict[str, str]:
-    """Return the outputs whose bytes aren't those of the manifest."""
+    """Return the outputs whose bytes differ from the manifest."""
     manifest = RESULTS / "manifest.json"
     found = {}
     for name, entry in (read_json(manifest)["outputs"] if manifest.exists() else {}).items():
         if not (RESULTS / name).exists():
             found[str(RESULTS / name)] = "missing"
         elif sha256_file(RESULTS / name) != entry["sha256"]:
-            found[str(RESULTS / name)] = "its bytes aren't those of the manifest"
+            found[str(RESULTS / name)] = "its bytes differ from the manifest"
     return found
 
 
 def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
     """Return the files that no rule of the edition makes.
 
-    A step may write files that it doesn't declare, but lists in an `index.json` that it does (figures do).
+    A step may write undeclared files if it lists them in a declared `index.json` (as the figures do).
     """
     ours = {Path(row["output_file"]) for row in plan}
     for index in [path for path in ours if path.name == "index.json" and path.exists()]:
@@ -120,18 +120,18 @@ def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
 
 
 def corrupt() -> dict[str, str]:
-    """Return the objects of DVC's cache whose content isn't what their name says.
+    """Return the objects of DVC's cache whose content doesn't match their name.
 
     Raises:
-        UserError: this is no DVC repository.
+        UserError: this isn't a DVC repository.
     """
-    said = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True)
-    if said.returncode:
-        raise UserError(f"dvc cache dir failed:\n{said.stderr.strip()}")
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"dvc cache dir failed:\n{done.stderr.strip()}")
     found = {}
-    for path in (Path(said.stdout.strip()) / "files" / "md5").glob("??/*"):
+    for path in (Path(done.stdout.strip()) / "files" / "md5").glob("??/*"):
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
         if path.parent.name + path.name.removesuffix(".dir") != digest:
-            found[str(path)] = "its content isn't what its name says"
+            found[str(path)] = "its content doesn't match its name"
     return found

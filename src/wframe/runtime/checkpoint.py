@@ -1,4 +1,4 @@
-"""Checkpoints: what a shard has done so far, at a path that is keyed by everything that it depends on."""
+"""Checkpoints: the progress of a shard, at a path keyed by everything the shard depends on."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from wframe.files import atomic_write
 
 
 def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint atomically."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as part:
         save_file(whole, part, {"about": json.dumps(about, sort_keys=True)})
@@ -23,8 +23,8 @@ def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
 def load(path: Path, key: str, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Read the checkpoint at `path`; None if there is none.
 
-    One that is corrupt or belongs to other work (its `key` differs) is set aside under the name `*.unusable`,
-    with a message, and the work starts afresh.
+    A checkpoint that is corrupt or belongs to other work (its `key` differs) is renamed to `*.unusable`, with a
+    message, and the work starts from the beginning.
     """
     if not path.exists():
         return None
@@ -38,7 +38,7 @@ def load(path: Path, key: str, device: torch.device) -> tuple[dict[str, Tensor],
         aside = path.with_suffix(".unusable")
         path.replace(aside)
         print(
-            f"checkpoint {path} can't be used ({error}): set aside as {aside.name}, starting afresh",
+            f"checkpoint {path} can't be used ({error}): renamed to {aside.name}, starting from the beginning",
             file=sys.stderr,
         )
         return None

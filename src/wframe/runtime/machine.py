@@ -1,4 +1,4 @@
-"""The facts about a process and its machine that a result's record keeps."""
+"""Facts about a process and its machine, for a result's record."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Return the facts about this process and machine."""
+    """Return facts about this process and machine."""
     slurm = {key: os.environ[key] for key in ("SLURM_JOB_ID", "SLURM_STEP_GPUS") if key in os.environ}
     return {
         "host": platform.node(),
