@@ -22,6 +22,7 @@ lint: env
 	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
+	$(RUN) codespell
 
 lock: env
 	$(RUN) dvc repro

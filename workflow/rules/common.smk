@@ -12,6 +12,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+sys.path.insert(0, f"{workflow.basedir}/src")
 from wframe.claims.claim import load_claims
 from wframe.config import edition as editions
 from wframe.data.registry import known
@@ -20,10 +21,6 @@ from wframe.files import sha256_file
 from wframe.jobs import inputs, options, paths, runs
 from wframe.runtime.code import code_hash
 
-# jobs run in Snakemake's own environment, even if it isn't activated
-os.environ.update(
-    PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
-)
 # on a cluster, the warning before a time limit goes to all processes of a job; only training handles it, and saves a
 # checkpoint
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -40,9 +37,12 @@ except UserError as error:
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
-SCORE_TABLES = ["results/tables/scores.csv"] if EDITION.scores else []
-# what results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters
+# What results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters. Jobs run
+# in Snakemake's own environment, even if it isn't activated, and with this checkout's code, which an environment made by
+# Snakemake (--sdm conda) can't install.
 os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()]),
+    PYTHONPATH=f"{workflow.basedir}/src",
     WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
     WFRAME_ROOT=str(EDITION.data_path("")),
     WFRAME_REGISTRY=INPUTS,

@@ -72,7 +72,7 @@ rule claims:
     """Judge every claim of the paper."""
     input:
         expand("results/studies/{study}.parquet", study=EDITION.studies),
-        SCORE_TABLES,
+        paths.score_tables(EDITION),
         runs.run_files(EDITION, "safetensors"),
         paths.measurements(EDITION),
         "results/theory.json",
@@ -107,7 +107,7 @@ rule report:
         expand("results/figures/{study}/index.json", study=EDITION.studies),
         runs.run_files(EDITION, "json"),
         paths.baseline_files(EDITION, "json"),
-        SCORE_TABLES,
+        paths.score_tables(EDITION),
         paths.score_records(EDITION),
         runs.prepared_files(EDITION, "parquet"),
     output:

@@ -19,8 +19,7 @@ rule theory:
     threads: 1
     params:
         seed=EDITION.seed,
-        folder="results/figures/theory",
         code=code_hash("wframe.theory.study"),
     shell:
         "python -m wframe theory --bank {input.bank:q} --seed {params.seed} --threads {threads}"
-        " --out {output.findings:q} --figures {params.folder:q} 2> {log:q}"
+        " --out {output.findings:q} --figures results/figures/theory 2> {log:q}"

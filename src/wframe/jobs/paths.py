@@ -25,6 +25,11 @@ def score_records(edition: Edition) -> list[str]:
     return [f"results/scores/{row}.json" for row in edition.scores.rows] if edition.scores else []
 
 
+def score_tables(edition: Edition) -> list[str]:
+    """Return the score table, where the edition has one."""
+    return ["results/tables/scores.csv"] if edition.scores else []
+
+
 def fetched(edition: Edition, entries: list[str]) -> list[str]:
     """Return the stamp files of registry entries, written when an entry is completely fetched."""
     return [str(edition.data_path(f"{name}/.fetched.json")) for name in entries]

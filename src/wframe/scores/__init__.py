@@ -1,1 +1,1 @@
-"""Scores of sets of images: the Inception score and its substitutes, and the distance to training images."""
+"""Scores of sets of images: the Inception score and its stand-ins, and the distance to training images."""

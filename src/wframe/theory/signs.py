@@ -174,7 +174,7 @@ def study(seed: int) -> Findings:
             0.5,
             exactly(sum(sign.distance * sign.other < 0 for sign in penalty)),
             None,
-            "None that serves both: with ½W² > 0 the minimum over ρ lowers |∇Φ|² (Eqs. 15 and 16), but the "
+            "No sign serves both: with ½W² > 0 the minimum over ρ lowers |∇Φ|² (Eqs. 15 and 16), but the "
             "maximum over θ raises it; with Eq. 13's minus, the maximum over θ lowers it (Eq. 18, Algorithm 1), "
             "but the minimum over ρ raises it.",
             {f"{sign.equation}: change of E|∇Φ|²": exactly(sign.distance) for sign in penalty}

@@ -1,7 +1,7 @@
 """The classifiers whose class probabilities give a score, all through torch-fidelity's interface; one module each.
 
 A module has `SCORE` (the score's name), `REGISTERED` (the classifier's name in torch-fidelity) and `SHAPES` (of some
-weights, to recognise its file). Only the Inception score is the paper's. The others are substitutes under their own
+weights, to recognise its file). Only the Inception score is the paper's. The others are stand-ins under their own
 names: their numbers compare sets of images with each other, not with published numbers.
 """
 

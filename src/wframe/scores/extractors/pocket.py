@@ -1,4 +1,4 @@
-"""The pocket classifier that comes with the package: a substitute for Inception in the demo."""
+"""The pocket classifier that comes with the package: a stand-in for Inception in the demo."""
 
 from torch import Tensor, nn
 from torch_fidelity import register_feature_extractor
