@@ -35,8 +35,7 @@ class Scores(Model):
     """The Inception score (or one by another classifier) of real, synthesised and generated images."""
 
     extractor: Annotated[str, OneOf(EXTRACTORS)] = Field(
-        description="the classifier: inception gives the paper's score; the others are stand-ins under their own "
-        "names"
+        description="the classifier: inception gives the paper's score; the others are stand-ins under their own names"
     )
     weights: str | None = Field(
         None, description="inception, squeezenet: the weights file, relative to the data folder"
