@@ -6,11 +6,13 @@ is quick and each rule depends only on the code it runs.
 
 import argparse
 import importlib
+import json
 import os
 import platform
 import sys
 
 from wframe.errors import UserError
+from wframe.record.stamps import Step, check_reads, remove_stamps, write_stamps
 
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
@@ -55,16 +57,23 @@ def main(argv: list[str] | None = None) -> int:
         description="FRAME Revisited (wFRAME), regenerated from raw images: each step of the workflow as a command.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18, width=110),
     )
+    parser.add_argument("--step", help=argparse.SUPPRESS)  # the workflow's job as JSON, for stamping its outputs
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     argv = sys.argv[1:] if argv is None else argv
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        if argv and argv[0] == name:
+        if name in argv[:3:2]:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
     try:
+        step = Step(**json.loads(args.step)) if args.step else None
+        if step:
+            check_reads(step)
+            remove_stamps(step)
         status = importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
         sys.stdout.flush()
+        if step and status == 0:
+            write_stamps(step)
         return status
     except UserError as error:
         print(f"wframe {args.command}: {error}{_place()}", file=sys.stderr)

@@ -20,13 +20,13 @@ rule baseline:
     threads: EDITION.job.threads
     resources:
         gpu=int(GPU),
-        mem_mb=more_memory,
-        runtime=more_time,
+        mem_mb=RULES.more_memory,
+        runtime=RULES.more_time,
     params:
         options=of(options.baseline),
         out="results/baselines/{baseline}/{repeat}",
-        code=of(inputs.baseline_code),
+        step=step("baseline"),
     shell:
-        "exec python -m wframe baseline {params.options:q} --images {input:q} --out {params.out:q}"
+        "exec python -m wframe --step {params.step:q} baseline {params.options:q} --images {input:q} --out {params.out:q}"
         f" --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

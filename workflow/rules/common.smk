@@ -17,9 +17,9 @@ from wframe.claims.claim import load_claims
 from wframe.config import edition as editions
 from wframe.data.registry import known
 from wframe.errors import UserError
-from wframe.files import sha256_file
 from wframe.jobs import inputs, options, paths, runs
-from wframe.runtime.code import code_hash
+from wframe.jobs.rules import Rules
+from wframe.record.sweep import explain, litter, sweep
 
 # on a cluster, the warning before a time limit goes to all processes of a job; only training handles it, and saves a
 # checkpoint
@@ -33,6 +33,9 @@ try:
     known(EDITION.inputs(), Path(INPUTS))
 except UserError as error:
     raise WorkflowError(str(error))
+
+RULES = Rules(EDITION)
+of, study_files, step = RULES.of, RULES.study_files, RULES.step
 
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
@@ -62,29 +65,9 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def of(function):
-    """Turn a function of `wframe.jobs` into a rule's input or parameter; it gets the edition and the wildcards."""
-
-    def call(wildcards):
-        return function(EDITION, **dict(wildcards.items()))
-
-    return call
-
-
-def study_files(ending):
-    """Return a rule's input function: the files with this ending of all shards of the wildcards' study."""
-
-    def files(wildcards):
-        return runs.run_files(EDITION, ending, wildcards.study)
-
-    return files
-
-
-def more_time(wildcards, attempt):
-    """Return a job's minutes, doubled with each attempt (which resumes from the checkpoint)."""
-    return EDITION.job.minutes * 2 ** (attempt - 1)
-
-
-def more_memory(wildcards, attempt):
-    """Return a job's memory in MB, 1.5 times as much with each attempt."""
-    return int(EDITION.job.memory_mb * 1.5 ** (attempt - 1))
+# before anything runs: refuse results that have changed since their step wrote them, and mark stale ones to be remade
+if workflow.is_main_process and "WFRAME_NO_SWEEP" not in os.environ:
+    litter(remove=True)
+    _, drifted = sweep(EDITION)
+    if drifted:
+        raise WorkflowError(explain(drifted))

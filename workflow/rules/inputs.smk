@@ -16,8 +16,9 @@ rule config:
         "../../environment.yml"
     params:
         edition=EDITION.model_dump_json(by_alias=True),
+        step=step("config"),
     shell:
-        "python -m wframe config --json {params.edition:q} > {output} 2> {log}"
+        "python -m wframe --step {params.step:q} config --json {params.edition:q} > {output} 2> {log}"
 
 
 rule fetch:
@@ -49,10 +50,9 @@ rule prepare:
         runtime=120,
     params:
         options=of(options.prepare),
-        raw=of(inputs.raw_content),
-        code=of(inputs.prepare_code),
+        step=step("prepare"),
     shell:
-        'python -m wframe prepare {params.options:q} --data "$WFRAME_ROOT" --out {output.array:q}'
+        'python -m wframe --step {params.step:q} prepare {params.options:q} --data "$WFRAME_ROOT" --out {output.array:q}'
         " --manifest {output.manifest:q} 2> {log:q}"
 
 
@@ -69,7 +69,6 @@ rule bank:
         "../../environment.yml"
     params:
         options=options.bank(EDITION),
-        builtin=inputs.bank_content(EDITION),
-        code=code_hash("wframe.weights.bank"),
+        step=step("bank"),
     shell:
-        'python -m wframe bank {params.options:q} --data "$WFRAME_ROOT" --out {output} 2> {log}'
+        'python -m wframe --step {params.step:q} bank {params.options:q} --data "$WFRAME_ROOT" --out {output} 2> {log}'

@@ -20,9 +20,9 @@ rule few_images:
     threads: EDITION.job.threads
     params:
         options=of(options.few_images),
-        code=code_hash("wframe.measurements.few_images"),
+        step=step("few_images"),
     shell:
-        "python -m wframe few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
+        "python -m wframe --step {params.step:q} few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
         " --bank {input.bank:q} --threads {threads} --out {output:q} 2> {log:q}"
 
 
@@ -40,7 +40,7 @@ rule piecewise:
     threads: EDITION.job.threads
     params:
         group_size=EDITION.learning.M,
-        code=code_hash("wframe.measurements.piecewise"),
+        step=step("piecewise"),
     shell:
-        "python -m wframe piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
+        "python -m wframe --step {params.step:q} piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
         " --group-size {params.group_size} --out {output:q} 2> {log:q}"

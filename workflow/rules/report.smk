@@ -23,9 +23,9 @@ rule summarise:
     conda:
         "../../environment.yml"
     params:
-        code=code_hash("wframe.results.summarise"),
+        step=step("summarise"),
     shell:
-        "python -m wframe summarise {input:q} --out {output.curves} --table {output.table}"
+        "python -m wframe --step {params.step:q} summarise {input:q} --out {output.curves} --table {output.table}"
         " --metrics {output.metrics} --means {output.means} 2> {log}"
 
 
@@ -43,9 +43,9 @@ rule figures:
     conda:
         "../../environment.yml"
     params:
-        code=code_hash("wframe.figures.command"),
+        step=step("figures"),
     shell:
-        "python -m wframe figures {wildcards.study} --results results 2> {log}"
+        "python -m wframe --step {params.step:q} figures {wildcards.study} --results results 2> {log}"
 
 
 rule paper_figures:
@@ -63,9 +63,9 @@ rule paper_figures:
     conda:
         "../../environment.yml"
     params:
-        code=code_hash("wframe.figures.command"),
+        step=step("paper_figures"),
     shell:
-        "python -m wframe figures --paper --results results 2> {log}"
+        "python -m wframe --step {params.step:q} figures --paper --results results 2> {log}"
 
 
 rule claims:
@@ -88,10 +88,9 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        claims=sha256_file(CLAIMS),
-        code=code_hash("wframe.claims.command", "wframe.claims.judges.*"),
+        step=step("claims"),
     shell:
-        'python -m wframe claims --claims "$WFRAME_CLAIMS" --results results 2> {log}'
+        'python -m wframe --step {params.step:q} claims --claims "$WFRAME_CLAIMS" --results results 2> {log}'
 
 
 rule report:
@@ -119,6 +118,6 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        code=code_hash("wframe.report.page"),
+        step=step("report"),
     shell:
-        "python -m wframe report --results results 2> {log}"
+        "python -m wframe --step {params.step:q} report --results results 2> {log}"

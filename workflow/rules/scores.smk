@@ -18,9 +18,9 @@ rule weights:
     params:
         options=options.weights(EDITION),
         seen=of(inputs.weights_content),
-        code=code_hash("wframe.scores.weights"),
+        step=step("weights"),
     shell:
-        'python -m wframe weights {params.options:q} --data "$WFRAME_ROOT" --seen {params.seen} --out {output} 2> {log}'
+        'python -m wframe --step {params.step:q} weights {params.options:q} --data "$WFRAME_ROOT" --seen {params.seen} --out {output} 2> {log}'
 
 
 rule score:
@@ -37,13 +37,13 @@ rule score:
     threads: EDITION.job.threads
     resources:
         gpu=int(GPU),
-        mem_mb=more_memory,
-        runtime=more_time,
+        mem_mb=RULES.more_memory,
+        runtime=RULES.more_time,
     params:
         options=of(options.score),
-        code=of(inputs.score_code),
+        step=step("score"),
     shell:
-        'python -m wframe score {params.options:q} --weights {input.weights} --data "$WFRAME_ROOT"'
+        'python -m wframe --step {params.step:q} score {params.options:q} --weights {input.weights} --data "$WFRAME_ROOT"'
         " --threads {threads} --out {output:q} 2> {log:q}"
 
 
@@ -60,6 +60,6 @@ rule score_table:
     conda:
         "../../environment.yml"
     params:
-        code=code_hash("wframe.scores.table"),
+        step=step("score_table"),
     shell:
-        "python -m wframe score-table {input:q} --out {output.table} 2> {log}"
+        "python -m wframe --step {params.step:q} score-table {input:q} --out {output.table} 2> {log}"

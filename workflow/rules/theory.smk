@@ -19,7 +19,7 @@ rule theory:
     threads: 1
     params:
         seed=EDITION.seed,
-        code=code_hash("wframe.theory.study"),
+        step=step("theory"),
     shell:
-        "python -m wframe theory --bank {input.bank:q} --seed {params.seed} --threads {threads}"
+        "python -m wframe --step {params.step:q} theory --bank {input.bank:q} --seed {params.seed} --threads {threads}"
         " --out {output.findings:q} --figures results/figures/theory 2> {log:q}"

@@ -21,14 +21,14 @@ rule train:
     threads: EDITION.job.threads
     resources:
         gpu=int(GPU),
-        mem_mb=more_memory,
-        runtime=more_time,
+        mem_mb=RULES.more_memory,
+        runtime=RULES.more_time,
     params:
         options=of(options.train),
         out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
-        code=code_hash("wframe.engine.train"),
+        step=step("train"),
     shell:
         # exec: a signal to the job must reach the training process itself, not a shell that the signal kills
-        "exec python -m wframe train {params.options:q} --observed {input.observed:q} --bank {input.bank:q}"
+        "exec python -m wframe --step {params.step:q} train {params.options:q} --observed {input.observed:q} --bank {input.bank:q}"
         f" --out {{params.out:q}} --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

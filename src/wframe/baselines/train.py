@@ -19,7 +19,7 @@ from wframe.data.arrays import load_all, load_images
 from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.runtime.code import code_hash
-from wframe.runtime.machine import machine, peak_memory_mb, versions
+from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
 from wframe.runtime.process import Stopped, choose_device, configure_process
 
 
@@ -77,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
         args.out.with_name(args.out.name + ".json"),
         identity
         | {
-            "command": sys.argv,
+            "command": command_line(),
             "machine": machine(),
             "versions": versions("torch", "numpy"),
             "threads": torch.get_num_threads(),

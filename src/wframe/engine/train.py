@@ -27,7 +27,7 @@ from wframe.model.constants import Constants
 from wframe.model.noise import group_key
 from wframe.model.state import Record
 from wframe.runtime.code import code_hash
-from wframe.runtime.machine import machine, peak_memory_mb, versions
+from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
 from wframe.runtime.process import Stopped, choose_device, configure_process
 from wframe.weights import BUILTIN_BANK
 
@@ -117,7 +117,7 @@ def main(args: argparse.Namespace) -> int:
         args.out.with_name(args.out.name + ".json"),
         identity
         | {
-            "command": sys.argv,
+            "command": command_line(),
             "machine": machine(),
             "versions": versions("torch", "numpy"),
             "threads": torch.get_num_threads(),

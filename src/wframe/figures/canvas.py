@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from wframe.files import atomic_write
+from wframe.files import atomic_write, sha256_file
 
 COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # distinguishable with any colour vision, and in greyscale
 LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
@@ -43,8 +43,8 @@ class Figure(NamedTuple):
     half: bool = False  # takes half of the page width
 
 
-def save(figure: Figure, folder: Path) -> dict[str, str | bool]:
-    """Write a figure's files, without time stamps; return its entry for the index."""
+def save(figure: Figure, folder: Path) -> dict[str, Any]:
+    """Write a figure's files, without time stamps; return its entry in the index."""
     with atomic_write(folder / f"{figure.name}.csv") as part:
         figure.numbers.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(folder / f"{figure.name}.pdf") as part:
@@ -52,8 +52,10 @@ def save(figure: Figure, folder: Path) -> dict[str, str | bool]:
     with atomic_write(folder / f"{figure.name}.png") as part:
         figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
     plt.close(figure.canvas)
+    files = [f"{figure.name}.{ending}" for ending in ("csv", "pdf", "png")]
     return {
         "name": figure.name,
+        "files": {name: sha256_file(folder / name) for name in files},
         "title": figure.title,
         "caption": figure.caption,
         "alt": figure.alt,

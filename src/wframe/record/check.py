@@ -1,8 +1,9 @@
-"""`wframe check`: find stale, drifted or orphaned results, and corrupt objects in DVC's cache."""
+"""`wframe check`: find stale, drifted, missing or orphaned results, and corrupt objects in DVC's cache."""
 
 import argparse
 import csv
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,22 @@ from pathlib import Path
 
 import yaml
 
+from wframe.config import edition as editions
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file
+from wframe.record.stamps import RESULTS
+from wframe.record.sweep import litter, stamped, sweep
+from wframe.runtime.code import SOURCE
 
-RESULTS = Path("results")  # where the workflow's rules write
-NOT_RESULTS = ("logs", "checkpoints")  # job output, and the state of unfinished jobs
+CHECKOUT = SOURCE.parents[1]
+NOT_RESULTS = ("logs", "checkpoints", "stamps")  # job output, the state of unfinished jobs, and the results' stamps
 ADVICE = {
     "stale": "run snakemake to remake them",
-    "drifted": "delete them; then dvc checkout restores the recorded bytes, or snakemake remakes them",
-    "orphaned": "delete them, or they will be versioned too",
-    "corrupt": "delete them and the drifted files; then dvc pull restores both",
+    "drifted": "restore them with `dvc checkout FILE`, or delete them and run `snakemake FILE`",
+    "missing": "restore them with `dvc checkout FILE`, or run `snakemake FILE`",
+    "orphaned": "delete them, or DVC will version them too",
+    "leftover": "a killed job left them; the next run of snakemake on that machine removes them",
+    "corrupt": "delete them and the drifted files, then run `dvc pull`",
 }
 
 Findings = dict[str, dict[str, str]]  # kind → file → why
@@ -29,7 +36,12 @@ Findings = dict[str, dict[str, str]]  # kind → file → why
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe check`."""
     add = parser.add_argument
-    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: the one that params.yaml names")
+    add(
+        "--edition",
+        type=Path,
+        metavar="FILE",
+        help="the edition's file; default: the one that params.yaml names, else results/config.yaml",
+    )
     add("--cache", action="store_true", help="check DVC's whole cache as well, which DVC itself trusts")
 
 
@@ -50,11 +62,13 @@ def lines(findings: Findings) -> Iterator[str]:
 
 
 def edition_file(params: Path = Path("params.yaml")) -> Path:
-    """Return the file of the edition that DVC's stages make.
+    """Return the edition's file: the one named in params.yaml (for DVC's stages), else results/config.yaml.
 
     Raises:
-        UserError: params.yaml is missing or names no edition.
+        UserError: both are missing, or params.yaml names no edition.
     """
+    if not params.exists() and (RESULTS / "config.yaml").exists():
+        return RESULTS / "config.yaml"
     try:
         return Path("config") / f"{yaml.safe_load(params.read_text())['edition']}.yaml"
     except (FileNotFoundError, KeyError, TypeError):
@@ -62,19 +76,28 @@ def edition_file(params: Path = Path("params.yaml")) -> Path:
 
 
 def check(edition: Path) -> Findings:
-    """Compare the results with the workflow's plan and with the manifest.
+    """Compare the results with the edition's current code and configuration, their stamps and the manifest.
 
     Raises:
         UserError: Snakemake refuses the edition, or is running in this folder.
     """
+    outdated, drifted = sweep(editions.load(edition))
     plan = planned(edition)
-    return {"stale": stale(plan), "drifted": drifted(), "orphaned": orphaned(plan)}
+    return {
+        "stale": stale(plan) | outdated,
+        "drifted": unlike_manifest() | drifted,
+        "missing": missing(),
+        "orphaned": orphaned(plan),
+        "leftover": {str(path): "temporary" for path in litter()},
+    }
 
 
 def planned(edition: Path) -> list[dict[str, str]]:
     """Return Snakemake's summary: one row per output of the edition, with its `status` and `plan`."""
-    argv = [sys.executable, "-m", "snakemake", "--configfile", str(edition), "--summary"]
-    done = subprocess.run(argv, capture_output=True, text=True)
+    argv = [sys.executable, "-m", "snakemake", "--snakefile", str(CHECKOUT / "Snakefile")]
+    argv += ["--profile", str(CHECKOUT / "profiles/default"), "--configfile", str(edition), "--summary"]
+    environment = os.environ | {"WFRAME_NO_SWEEP": "1"}  # already done above
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise UserError(f"snakemake --summary failed:\n{done.stderr.strip() or done.stdout.strip()}")
     return list(csv.DictReader(done.stdout.splitlines(), delimiter="\t"))
@@ -89,16 +112,19 @@ def stale(plan: list[dict[str, str]]) -> dict[str, str]:
     }
 
 
-def drifted() -> dict[str, str]:
+def unlike_manifest() -> dict[str, str]:
     """Return the outputs whose bytes differ from the manifest."""
     manifest = RESULTS / "manifest.json"
     found = {}
     for name, entry in (read_json(manifest)["outputs"] if manifest.exists() else {}).items():
-        if not (RESULTS / name).exists():
-            found[str(RESULTS / name)] = "missing"
-        elif sha256_file(RESULTS / name) != entry["sha256"]:
+        if (RESULTS / name).exists() and sha256_file(RESULTS / name) != entry["sha256"]:
             found[str(RESULTS / name)] = "its bytes differ from the manifest"
     return found
+
+
+def missing() -> dict[str, str]:
+    """Return the outputs that were made and no longer exist."""
+    return {str(path): "it was made, but no longer exists" for path in stamped() if not path.exists()}
 
 
 def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:

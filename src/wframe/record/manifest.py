@@ -15,7 +15,7 @@ from wframe.jobs.runs import runs
 from wframe.runtime.code import SOURCE
 from wframe.runtime.machine import versions
 
-LEFT_OUT = ("logs", "checkpoints", "report", "manifest.json")
+LEFT_OUT = ("logs", "checkpoints", "report", "stamps", "manifest.json")
 PACKAGES = ("snakemake", "torch", "torchvision", "pandas", "matplotlib", "dvc", "torch-fidelity", "numpy", "pillow")
 
 
@@ -89,14 +89,22 @@ def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
     return steps
 
 
-def git_state() -> dict[str, Any]:
-    """Return the commit, and whether the tree differs from it; None outside a repository."""
+def git_state(checkout: Path = SOURCE.parents[1]) -> dict[str, Any]:
+    """Return the commit of the running code, and whether its tree differs from it; None outside a repository.
+
+    An installed package may be inside someone else's repository: only one that tracks this package's source counts.
+    """
+
+    def output(*command: str) -> str:
+        argv = ["git", "-C", str(checkout), *command]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changes = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        if not output("ls-files", "src/wframe/__init__.py"):
+            return {"commit": None, "dirty": None}
+        return {"commit": output("rev-parse", "HEAD"), "dirty": bool(output("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changes.strip())}
 
 
 def environment(lock: Path = SOURCE.parents[1] / "uv.lock") -> dict[str, Any]:

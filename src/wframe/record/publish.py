@@ -17,8 +17,9 @@ from wframe.config import edition as editions
 from wframe.config.edition import Edition
 from wframe.errors import UserError
 from wframe.files import atomic_write, read_json, sha256_file
-from wframe.record.check import RESULTS, check, edition_file
+from wframe.record.check import check, edition_file
 from wframe.record.manifest import git_state
+from wframe.record.stamps import RESULTS, STAMPS
 
 RECORDS = Path(".snakemake/metadata")  # with it, `snakemake -n` finds nothing to do in the unpacked archive
 
@@ -41,6 +42,8 @@ def main(args: argparse.Namespace) -> None:
     Raises:
         UserError: the tree has uncommitted changes, or a result is stale, drifted or orphaned.
     """
+    if not Path("Snakefile").exists():
+        raise UserError("no Snakefile here: run `wframe publish` in the checkout whose results you want to publish")
     edition = args.edition or edition_file()
     state = git_state()
     if state["dirty"] is not False:
@@ -52,6 +55,7 @@ def main(args: argparse.Namespace) -> None:
     manifest = read_json(RESULTS / "manifest.json")
     withheld = set() if args.with_images else images_to_withhold(editions.load(edition))
     files = [*tracked_files(), *sorted(path for path in RECORDS.rglob("*") if path.is_file())]
+    files += sorted(path for path in STAMPS.rglob("*.json"))
     files += [RESULTS / name for name in (*manifest["outputs"], "manifest.json") if name not in withheld]
     crate = describe(files, manifest, state["commit"])
     with atomic_write(args.out) as part:

@@ -8,6 +8,15 @@ from importlib import metadata
 from typing import Any
 
 
+def command_line() -> list[str]:
+    """Return this process's command line, without the options that only the workflow adds."""
+    argv = list(sys.argv)
+    if "--step" in argv:
+        place = argv.index("--step")
+        del argv[place : place + 2]
+    return argv
+
+
 def machine() -> dict[str, Any]:
     """Return facts about this process and machine."""
     slurm = {key: os.environ[key] for key in ("SLURM_JOB_ID", "SLURM_STEP_GPUS") if key in os.environ}

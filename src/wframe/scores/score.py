@@ -22,7 +22,7 @@ from wframe.data.registry import data_folder
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, write_json
 from wframe.runtime.code import code_hash, module_names
-from wframe.runtime.machine import machine, peak_memory_mb, versions
+from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
 from wframe.runtime.process import choose_device, configure_process
 from wframe.runtime.progress import Progress
 from wframe.scores.extractors import check_weights, extractor
@@ -115,7 +115,7 @@ def main(args: argparse.Namespace) -> None:
             "inputs": {_name(path): sha256_file(path) for path in files}
             | ({"weights": sha256_file(weights)} if weights else {}),
             "code": code_hash("wframe.scores.score", f"wframe.scores.extractors.{args.extractor}"),
-            "command": sys.argv,
+            "command": command_line(),
             "machine": machine(),
             "device": device.type,
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,

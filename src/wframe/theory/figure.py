@@ -77,7 +77,7 @@ def draw(findings: dict[str, Any]) -> tuple[Canvas, pd.DataFrame]:
     return canvas, pd.DataFrame([row for panel in panels for row in panel.rows])
 
 
-def save_figure(findings: dict[str, Any], folder: Path) -> dict[str, str | bool]:
+def save_figure(findings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the figure as PNG and PDF with its numbers as CSV; return its entry in the folder's index."""
     with plt.rc_context(STYLE):
         canvas, numbers = draw(findings)

@@ -1,0 +1,53 @@
+"""The workflow rules' inputs and parameters, as functions of the edition and a rule's wildcards."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from wframe.config.edition import Edition
+from wframe.jobs.keys import key
+from wframe.jobs.runs import run_files
+
+
+class Rules:
+    """The functions that rules use as inputs and parameters, for one edition."""
+
+    def __init__(self, edition: Edition) -> None:
+        self.edition = edition
+
+    def of(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
+        """Turn a function of `wframe.jobs` into an input or parameter; it gets the edition and the wildcards."""
+
+        def call(wildcards: Any) -> Any:
+            return function(self.edition, **dict(wildcards.items()))
+
+        return call
+
+    def study_files(self, ending: str) -> Callable[[Any], list[str]]:
+        """Return an input function: the files with this ending of all shards of the wildcards' study."""
+
+        def files(wildcards: Any) -> list[str]:
+            return run_files(self.edition, ending, wildcards.study)
+
+        return files
+
+    def step(self, rule: str) -> Callable[..., str]:
+        """Return a parameter function: a description of the job as JSON, for its outputs' stamps."""
+
+        def made(wildcards: Any, input: Any, output: Any) -> str:
+            names = dict(wildcards.items())
+            reads, writes = (
+                [str(file) for file in files if str(file).startswith("results/")] for files in (input, output)
+            )
+            step = {"rule": rule, "wildcards": names, "key": key(self.edition, rule, names)}
+            return json.dumps(step | {"reads": sorted(set(reads)), "writes": sorted(writes)})
+
+        return made
+
+    def more_time(self, wildcards: Any, attempt: int) -> int:
+        """Return a job's minutes, doubled with each attempt (which resumes from the checkpoint)."""
+        return self.edition.job.minutes * 2 ** (attempt - 1)
+
+    def more_memory(self, wildcards: Any, attempt: int) -> int:
+        """Return a job's memory in MB, 1.5 times as much with each attempt."""
+        return int(self.edition.job.memory_mb * 1.5 ** (attempt - 1))

@@ -1,0 +1,102 @@
+"""Stamps: the hash of each output and of what it was made from, written by the step that made it.
+
+The stamp of `results/tables/whole.csv` is `results/stamps/tables/whole.csv.json`: the rule, its wildcards and key (see
+`jobs/keys.py`), and the SHA-256 of the output and of its inputs. Each step first checks its inputs against their
+stamps, so an edited or damaged file never becomes part of another result.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wframe.errors import UserError
+from wframe.files import read_json, sha256_file, write_json
+
+RESULTS = Path("results")  # where the workflow's rules write
+STAMPS = RESULTS / "stamps"
+
+
+class Step(NamedTuple):
+    """One job of the workflow."""
+
+    rule: str
+    wildcards: dict[str, str]
+    key: str
+    reads: list[str]
+    writes: list[str]
+
+
+def stamp_path(output: str | Path) -> Path:
+    """Return where an output's stamp is."""
+    name = Path(output).relative_to(RESULTS)
+    return STAMPS / name.with_name(f"{name.name}.json")
+
+
+def read_stamp(output: str | Path) -> dict[str, Any] | None:
+    """Return an output's stamp; None if it is missing or can't be read."""
+    path = stamp_path(output)
+    try:
+        stamp = read_json(path) if path.exists() else None
+    except UserError:
+        return None
+    return stamp if isinstance(stamp, dict) and {"rule", "wildcards", "key", "sha256", "inputs"} <= set(stamp) else None
+
+
+def is_result(path: str | Path) -> bool:
+    """Return whether a file is one of the workflow's results."""
+    return Path(path).is_relative_to(RESULTS)
+
+
+def changed(output: str | Path) -> str | None:
+    """Return how an existing output differs from its stamp; None if it doesn't. A missing stamp is a difference."""
+    stamp = read_stamp(output)
+    if stamp is None:
+        return "nothing records how it was made"
+    if sha256_file(output) != stamp["sha256"]:
+        return f"its bytes aren't those that rule {stamp['rule']} wrote"
+    return beside(Path(output))
+
+
+def beside(index: Path) -> str | None:
+    """Return which file listed in an `index.json` has changed (a figure has several); None if none has."""
+    if index.name != "index.json":
+        return None
+    for entry in read_json(index):
+        for name, sha256 in entry.get("files", {}).items():
+            file = index.parent / name
+            if not file.exists():
+                return f"it lists {name}, which is missing"
+            if sha256_file(file) != sha256:
+                return f"it lists {name}, whose bytes aren't those that were written"
+    return None
+
+
+def check_reads(step: Step) -> None:
+    """Refuse inputs that have changed since their step wrote them.
+
+    Raises:
+        UserError: names the file and what to do.
+    """
+    for name in step.reads:
+        if is_result(name) and (problem := changed(name)):
+            raise UserError(f"{name}: {problem}. {advice(name)}")
+
+
+def advice(name: str | Path) -> str:
+    """Return how to restore a file."""
+    return f"Restore it (dvc checkout {name}), or delete it and run `snakemake {name}`."
+
+
+def remove_stamps(step: Step) -> None:
+    """Remove the stamps of a step's outputs before it runs: if it is killed, its outputs have no stamp."""
+    for name in step.writes:
+        if is_result(name):
+            stamp_path(name).unlink(missing_ok=True)
+
+
+def write_stamps(step: Step) -> None:
+    """Write the stamps of a step's outputs."""
+    inputs = {name: sha256_file(name) for name in step.reads if Path(name).is_file()}
+    for name in step.writes:
+        if is_result(name) and Path(name).is_file():
+            stamp = {"rule": step.rule, "wildcards": step.wildcards, "key": step.key, "inputs": inputs}
+            write_json(stamp_path(name), stamp | {"sha256": sha256_file(name)})

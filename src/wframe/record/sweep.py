@@ -1,0 +1,133 @@
+"""The sweep: before anything runs, check every result against its stamp and against its rule's current key.
+
+Snakemake decides by its own records (`.snakemake/metadata`) and time stamps, but records can be lost, touched or from
+another clone. The sweep compares each output's key with its rule's current one. It marks stale outputs as incomplete
+in Snakemake's own format, so that a dry run lists them and a run remakes them; nothing is deleted.
+"""
+
+import base64
+import json
+import os
+import platform
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from wframe.config.edition import Edition
+from wframe.jobs.keys import PARTS, key
+from wframe.record.stamps import RESULTS, STAMPS, advice, changed, read_stamp, stamp_path
+
+INCOMPLETE = Path(".snakemake/incomplete")
+MARK = {"external_jobid": None, "stale": True}  # Snakemake's own markers have no "stale"
+NOT_STAMPED = (
+    "logs",
+    "checkpoints",
+    "stamps",
+)  # folders of job output, of unfinished work, and of the stamps themselves
+NAME = 254  # maximum length of a part of a marker's path
+
+
+def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the stale and the drifted outputs (file → why), and mark the stale ones for Snakemake.
+
+    A drifted output exists, but has changed since its step wrote it.
+    """
+    drifted, stale = {}, {}
+    for output in stamped():
+        stamp = read_stamp(output)
+        if stamp is None or not output.exists():
+            continue
+        if problem := changed(output):
+            drifted[str(output)] = problem
+        elif problem := outdated(edition, stamp):
+            stale[str(output)] = problem
+    for output in unstamped():
+        stale[str(output)] = "nothing records how it was made"
+    mark(stale)
+    return stale, drifted
+
+
+def stamped() -> list[Path]:
+    """Return the outputs that have stamps, whether or not they still exist."""
+    files = STAMPS.rglob("*.json") if STAMPS.is_dir() else []
+    return sorted(RESULTS / file.relative_to(STAMPS).with_suffix("") for file in files)
+
+
+def unstamped() -> list[Path]:
+    """Return the result files without a stamp, except those listed in an `index.json`, which has its own stamp."""
+    found = []
+    for path in sorted(RESULTS.rglob("*")) if RESULTS.is_dir() else []:
+        name = path.relative_to(RESULTS)
+        hidden = any(part.startswith(".") for part in name.parts)
+        listed = (path.parent / "index.json").exists() and path.name != "index.json"
+        counts = path.is_file() and not hidden and not listed and name.parts[0] not in NOT_STAMPED
+        if counts and not stamp_path(path).exists():
+            found.append(path)
+    return found
+
+
+def outdated(edition: Edition, stamp: dict) -> str | None:
+    """Return why an output is out of date; None if it isn't, or if the edition doesn't make it."""
+    try:
+        now = key(edition, stamp["rule"], stamp["wildcards"])
+    except (KeyError, AssertionError):  # of another edition
+        return None if stamp["rule"] in PARTS else f"there is no rule {stamp['rule']} any more"
+    if now != stamp["key"]:
+        return "its code or configuration has changed"
+    for name, sha256 in stamp["inputs"].items():
+        source = read_stamp(name) if Path(name).is_relative_to(RESULTS) else None
+        if source is not None and source["sha256"] != sha256:
+            return f"it was made from another {name}"
+    return None
+
+
+def mark(stale: dict[str, str]) -> None:
+    """Mark stale outputs as incomplete for Snakemake, and remove the marks from those that are no longer stale."""
+    wanted = {marker(name) for name in stale}
+    for path in [path for path in INCOMPLETE.rglob("*") if path.is_file()] if INCOMPLETE.is_dir() else []:
+        with suppress(OSError, ValueError):
+            if path not in wanted and json.loads(path.read_text()).get("stale"):
+                path.unlink()
+    for path in wanted:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(MARK))
+
+
+def marker(name: str) -> Path:
+    """Return where Snakemake marks an output as incomplete: its path in base64, split into folders if long."""
+    coded = base64.urlsafe_b64encode(name.encode()).decode()
+    parts = [coded[i : i + NAME] for i in range(0, len(coded), NAME)]
+    return INCOMPLETE.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def explain(drifted: dict[str, str]) -> str:
+    """Return a message about drifted outputs, one line per file."""
+    return "\n".join(f"{name}: {why}. {advice(name)}" for name, why in drifted.items())
+
+
+def litter(remove: bool = False) -> list[Path]:
+    """Return temporary files left by killed processes; with `remove`, delete those whose process has certainly ended."""
+    left = []
+    for path in RESULTS.rglob(".*.part") if RESULTS.is_dir() else []:
+        found = re.fullmatch(r"\..*\.(?P<host>[^.]+)\.(?P<pid>\d+)\.part", path.name)
+        with suppress(FileNotFoundError):
+            ended = found is not None and found["host"] == platform.node() and not alive(int(found["pid"]))
+            old = time.time() - path.stat().st_mtime > 24 * 3600
+            if ended and remove:
+                path.unlink()
+            elif ended or old:
+                left.append(path)
+    return left
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process of this machine is still running."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
