@@ -108,7 +108,7 @@ def explain(drifted: dict[str, str]) -> str:
 
 
 def litter(remove: bool = False) -> list[Path]:
-    """Return temporary files left by killed processes; with `remove`, delete those whose process has certainly ended."""
+    """Return temporary files left by killed processes; with `remove`, delete those of ended processes here."""
     left = []
     for path in RESULTS.rglob(".*.part") if RESULTS.is_dir() else []:
         found = re.fullmatch(r"\..*\.(?P<host>[^.]+)\.(?P<pid>\d+)\.part", path.name)
