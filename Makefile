@@ -1,8 +1,8 @@
-# make demo    the environment from the lock, then the default edition: open results/report/index.html
-# make test    all tests
-# make lint    formatting, types, the workflow's own linter
-# make lock    the demo edition's results as this tree makes them, recorded in dvc.lock
-# make bench   the engine against the straightforward way
+# make demo    install the locked environment and run the default edition: open results/report/index.html
+# make test    run all tests
+# make lint    check formatting, types and the workflow
+# make lock    rerun what is stale in the edition that params.yaml names, and record the results in dvc.lock
+# make bench   compare the engine with a naive PyTorch loop
 
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync

@@ -5,7 +5,7 @@ snakemake -n                                 what would run
 snakemake --configfile config/paper.yaml     the paper's own data, bank and schedule
 """
 
-# editions are whole: the default one must not leak into another
+# an edition is complete: the default one must not leak into another
 if "edition" not in config:
 
     configfile: f"{workflow.basedir}/config/demo.yaml"

@@ -1,4 +1,4 @@
-// Opens a page in a real Chromium, at a desktop's and a phone's width, and reports what a visitor would meet.
+// Opens a page in a real Chromium, at desktop and phone width, and reports what a visitor would see.
 // Usage: node browser.mjs FOLDER-WITH-node_modules PAGE SCREENSHOT-PREFIX; prints JSON.
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -21,7 +21,7 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
   page.on('pageerror', error => report.console.push(String(error)));
   page.on('requestfailed', request => report.failed.push(request.url()));
   await page.goto(pathToFileURL(page_path).href);
-  // pictures are loaded as one comes to them
+  // images load lazily: force them all
   await page.evaluate(async () => {
     for (const image of document.images) { image.loading = 'eager'; }
     await Promise.all([...document.images].map(image => image.decode().catch(() => {})));
@@ -33,7 +33,7 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
   }));
   await page.screenshot({ path: `${prefix}-${name}.png`, fullPage: true });
 
-  // the filter shows one verdict's rows, and all of them again
+  // the filter shows the rows of one verdict, and then all rows again
   const rows = () => page.locator('tr[data-verdict]:visible').count();
   seen.rows = await rows();
   seen.filtered = {};
@@ -46,7 +46,7 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
   await page.locator('input[name="verdict"][value=""]').check();
   seen.all_again = await rows();
 
-  // from a claim to the figure that shows it, and to the file that it was computed from
+  // follow the link from a claim to its figure
   const claim = page.locator('tr[data-verdict] details:has(a[href^="#"])').first();
   await claim.locator('summary').click();
   const link = claim.locator('a[href^="#"]').first();
@@ -57,7 +57,7 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
     return location.hash === id && box.top < innerHeight && box.bottom > 0;
   }, target, { timeout: 5000 }).then(() => true, () => false);
 
-  // everything open, so that the checker sees it
+  // open everything, so that the accessibility checker sees it
   await page.evaluate(() => document.querySelectorAll('details').forEach(details => { details.open = true; }));
   seen.scrolls_when_open = await page.evaluate(
     () => document.documentElement.scrollWidth > document.documentElement.clientWidth);

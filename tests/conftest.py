@@ -1,7 +1,7 @@
-"""What several tests share: the real data, where it is, and the demo and a tiny edition's results, each made once.
+"""Shared fixtures: the real data, and the results of the demo and of a tiny edition, each made once.
 
-Tests run in two processes. Those that share something expensive stay in one of them (`xdist_group`; by fixture, where
-that says it), and what takes longest begins first, so that both processes end at about the same time.
+Tests run in two processes. Those that share an expensive fixture stay in one process (`xdist_group`, set from the
+fixture where possible). The slowest start first, so that both processes end at about the same time.
 """
 
 import os
@@ -18,12 +18,12 @@ REAL_DATA = Path(os.environ.get("WFRAME_DATA") or ROOT.parent / "shared" / "data
 LONG_FIRST = ("demo", "slurm", "dvc", "test_real", "tiny", "test_workflow", "test_engine")  # groups and modules
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other process has the other core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other process uses the other core
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep tests of one fixture together, and put the long ones first."""
+    """Keep tests of one fixture together, and start the slow ones first."""
 
     def rank(item: pytest.Item) -> int:
         names = [str(mark.args[0]) for mark in item.iter_markers("xdist_group")] + [Path(item.path).stem]
@@ -46,7 +46,7 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test say where its data is: the caller's WFRAME_DATA would go before that."""
+    """Unset the caller's WFRAME_DATA, which would take precedence over a test's own data folder."""
     monkeypatch.delenv("WFRAME_DATA", raising=False)
 
 

@@ -29,7 +29,7 @@ def weights(seed: int = 0) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def test_the_builtin_bank_carries_its_record():
+def test_the_builtin_bank_has_its_record():
     path = BUILTIN_BANK
     assert path.stat().st_size <= 1.1e6
     about = load_bank(path).about
@@ -41,14 +41,14 @@ def test_the_builtin_bank_carries_its_record():
 
 @pytest.mark.parametrize("name", ["faces/all", "scenes/brick", "digits/3"])
 def test_the_builtin_bank_was_trained_on_these_images(tmp_path: Path, name: str):
-    """The hashes on its record are those of what `wframe prepare` makes now."""
+    """The hashes in its record match the arrays that `wframe prepare` makes now."""
     which, class_ = name.split("/")
     main(["prepare", "--source", "embedded", "--path", which, "--class", class_, "--out", str(tmp_path / "x.npy")])
     assert load_bank(BUILTIN_BANK).about["data"][name] == sha256_file(tmp_path / "x.npy")
 
 
-def test_the_builtin_banks_calibration_is_true(tmp_path: Path):
-    """Its responses on real images have the scale that its record states (VGG-16's is 2.6)."""
+def test_the_builtin_banks_calibration_is_correct(tmp_path: Path):
+    """Its responses to real images have the scale given in its record (VGG-16's is 2.6)."""
     options = ["--source", "embedded", "--path", "scenes", "--images", "250", "--pick", "spread"]
     main(["prepare", *options, "--out", str(tmp_path / "some.npy")])
     bank = load_bank(BUILTIN_BANK)
@@ -57,7 +57,7 @@ def test_the_builtin_banks_calibration_is_true(tmp_path: Path):
     assert 0.5 < mean / bank.about["calibration"]["mean_response"] < 2
 
 
-def test_units_are_one_network(tmp_path: Path):
+def test_all_units_give_the_same_network(tmp_path: Path):
     """F(unit·x)/unit is the bank with its biases divided by the unit."""
     save_bank(tmp_path / "b", weights(), ABOUT)
     bank = load_bank(tmp_path / "b")
@@ -75,7 +75,7 @@ def test_pixels_and_images_are_inverse(tmp_path: Path):
 
 def test_vgg16_from_npz_and_pth(tmp_path: Path):
     tensors = weights()
-    tensors["0.weight"][0, 0, 0, 0] = 0.42947057  # as the original has it, in BGR
+    tensors["0.weight"][0, 0, 0, 0] = 0.42947057  # the original's first weight, in BGR
     np.savez(tmp_path / "w.npz", **{name: value.numpy() for name, value in tensors.items()})
     torch.save(
         {f"features.{name}": value for name, value in tensors.items()} | {"x": torch.ones(1)}, tmp_path / "w.pth"
@@ -96,7 +96,7 @@ def spoil(tensors: dict, name: str, value: torch.Tensor) -> dict:
     [
         (spoil(weights(), "2.weight", torch.zeros(64, 32, 3, 3)), ABOUT, r"2.weight is \(64, 32, 3, 3\), expected"),
         ({k: v for k, v in weights().items() if k != "7.bias"}, ABOUT, r"7.bias is missing"),
-        (spoil(weights(), "5.bias", torch.full((128,), torch.nan)), ABOUT, "values that aren't finite"),
+        (spoil(weights(), "5.bias", torch.full((128,), torch.nan)), ABOUT, "non-finite values"),
         (weights(), ABOUT | {"channels": "GBR"}, "must be RGB or BGR, not 'GBR'"),
         (weights(), ABOUT | {"channels": "BGR"}, "a bank's channels are RGB"),
     ],
@@ -107,11 +107,11 @@ def test_wrong_banks_are_refused(tmp_path: Path, tensors: dict, about: dict, mes
         load_bank(tmp_path / "b")
 
 
-def test_truncated_and_foreign_files_are_refused(tmp_path: Path):
+def test_truncated_missing_and_corrupt_files_are_refused(tmp_path: Path):
     save_bank(tmp_path / "b", weights(), ABOUT)
     whole = (tmp_path / "b").read_bytes()
     (tmp_path / "b").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="not a whole bank file"):
+    with pytest.raises(UserError, match="not a complete bank file"):
         load_bank(tmp_path / "b")
     with pytest.raises(UserError, match="no such bank"):
         load_bank(tmp_path / "nowhere")
@@ -123,14 +123,14 @@ def test_truncated_and_foreign_files_are_refused(tmp_path: Path):
         convert(tmp_path / "none.pth", tmp_path / "bank")
 
 
-def test_untrue_or_unknown_channel_order_is_refused(tmp_path: Path):
+def test_wrong_or_unknown_channel_order_is_refused(tmp_path: Path):
     tensors = weights()
     np.savez(tmp_path / "w.npz", **{name: value.numpy() for name, value in tensors.items()})
     with pytest.raises(UserError, match="these aren't the original VGG-16 weights"):
         convert(tmp_path / "w.npz", tmp_path / "bank")
     tensors["0.weight"][0, 0, 0, 0] = 0.42947057
     np.savez(tmp_path / "w.npz", **{name: value.numpy() for name, value in tensors.items()})
-    with pytest.raises(UserError, match="says its channels are RGB, but these VGG-16 weights are BGR"):
+    with pytest.raises(UserError, match="the channel order is given as RGB, but these VGG-16 weights are BGR"):
         convert(tmp_path / "w.npz", tmp_path / "bank", "RGB")
 
 

@@ -15,9 +15,9 @@ HERE = Path(__file__).parent
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with playwright-core and axe-core from npm."""
     if not Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).exists():
-        pytest.skip("no Chromium: install Debian's package `chromium`, or name one in CHROMIUM")
+        pytest.skip("no Chromium: install Debian's package `chromium`, or set CHROMIUM to one")
     if shutil.which("npm") is None:
-        pytest.skip("no npm, from which playwright-core and axe-core come")
+        pytest.skip("no npm, which installs playwright-core and axe-core")
     folder = tmp_path_factory.mktemp("npm")
     argv = ["npm", "install", "--silent", "--no-audit", "--no-fund", "playwright-core@1", "axe-core@4"]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
@@ -26,7 +26,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_visitor_meets_no_problem(demo: Path, modules: Path, tmp_path: Path):
+def test_the_page_has_no_problems_in_a_browser(demo: Path, modules: Path, tmp_path: Path):
     page = demo / "results/report/index.html"
     argv = ["node", str(HERE / "browser.mjs"), str(modules), str(page), str(tmp_path / "page")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=180)
@@ -40,5 +40,5 @@ def test_a_visitor_meets_no_problem(demo: Path, modules: Path, tmp_path: Path):
         assert seen["rows"] == seen["all_again"] == len(claims["claims"])
         shown = {name.replace(" ", "-"): n for name, n in claims["summary"].items() if n}
         assert seen["filtered"] == shown
-        assert seen["led_to"], "the link from a claim shows its figure"
+        assert seen["led_to"], "the link from a claim scrolls to its figure"
         assert seen["violations"] == [], width

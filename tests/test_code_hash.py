@@ -1,4 +1,4 @@
-"""What counts as a change of the code: what it does, not how it is written down."""
+"""What counts as a code change: what the code does, not how it is formatted."""
 
 import shutil
 import subprocess
@@ -10,14 +10,14 @@ from conftest import ROOT
 
 from wframe.runtime.code import SOURCE, canonical, code_files, code_hash, file_hash, module_names
 
-# every kind of syntax in which versions of Python differ, and some more
+# all syntax whose tree differs between Python versions, and some more
 SAMPLE = '''
 """A module."""
 import a.b as c
 from .d import *
 
 async def f(x: int, /, *args, y=1.5, **rest) -> "str":
-    """Says what it does."""
+    """A docstring."""
     async with x as (p, q), y: pass
     return [await z for z in x if z] or {**rest} | {1: b"2", 3: ...} or f"{x!r:>{y}} {x=}" "é" f"{y}"
 
@@ -39,7 +39,7 @@ class K[T](Base, metaclass=M):
         "x  =  0x1\n",
     ],
 )
-def test_layout_comments_and_docstrings_do_not_count(other: str):
+def test_formatting_comments_and_docstrings_do_not_count(other: str):
     assert canonical(other) == canonical("x = 1\n")
 
 
@@ -69,7 +69,7 @@ def test_what_the_code_does_counts(one: str, other: str):
 
 
 def others() -> list[str]:
-    """Other Pythons on this machine that the project supports."""
+    """Return the other supported Pythons on this machine."""
     names = [f"python3.{minor}" for minor in (11, 12, 13) if minor != sys.version_info.minor]
     folders = [Path.home() / ".pyenv/versions", Path.home() / ".local/share/uv/python"]
     found = [shutil.which(name) for name in names]
@@ -78,9 +78,9 @@ def others() -> list[str]:
 
 
 def test_the_hash_is_the_same_on_every_supported_python(tmp_path: Path):
-    """Over all of this package's modules, and a sample of syntax in which the versions' trees differ."""
+    """Check all modules of this package, and a sample of syntax whose tree differs between versions."""
     if not others():
-        pytest.skip("no other supported Python here (say pyenv install 3.12)")
+        pytest.skip("no other supported Python here (try pyenv install 3.12)")
     (tmp_path / "sample.py").write_text(SAMPLE)
     files = [tmp_path / "sample.py", *sorted(SOURCE.rglob("*.py"))]
     ours = [file_hash(path) for path in files]
@@ -96,7 +96,7 @@ def test_the_hash_is_the_same_on_every_supported_python(tmp_path: Path):
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the package, whose hashes can be asked for."""
+    """A copy of the package, which a test may edit."""
     return Path(shutil.copytree(SOURCE, tmp_path / "wframe", ignore=shutil.ignore_patterns("__pycache__")))
 
 
@@ -136,26 +136,26 @@ def changed(copy: Path, before: dict[str, str]) -> set[str]:
     return {name for name in before if before[name] != after[name]}
 
 
-def test_which_rules_a_change_reaches(copy: Path):
+def test_a_change_affects_only_the_rules_that_use_it(copy: Path):
     before = hashes(copy)
     edit(copy, "model/energy.py", '"""The energy', '"""Of the energy')
     for path in copy.rglob("*.py"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    edit(copy, "model/noise.py", "# the streams: what a number is for", "# what a number is for")
+    edit(copy, "model/noise.py", "# streams: what a number is used for", "# what a number is used for")
     edit(copy, "runtime/progress.py", "s left", "seconds left")
-    assert changed(copy, before) == set(), "a docstring, a comment, line ends, a progress line"
+    assert changed(copy, before) == set(), "a docstring, a comment, line endings, a progress line"
 
     edit(copy, "model/energy.py", "2 * mean_response", "3 * mean_response")
     assert changed(copy, before) == {"train"}, "a changed constant of the penalty's gradient"
     before = hashes(copy)
     edit(copy, "config/learning.py", "0.01, gt=0", "0.02, gt=0")
-    assert changed(copy, before) == {"train", "figures", "claims"}, "it retrains no DCGAN, scores nothing again"
+    assert changed(copy, before) == {"train", "figures", "claims"}, "no DCGAN is retrained, nothing is rescored"
     before = hashes(copy)
     edit(copy, "data/readers/cifar10.py", "range(1, 6)", "range(1, 5)")
-    assert changed(copy, before) == {"prepare"}, "another dataset's reader"
+    assert changed(copy, before) == {"prepare"}, "SUN's rule doesn't depend on CIFAR-10's reader"
     before = hashes(copy)
     edit(copy, "claims/judges/energy.py", "/ 4", "/ 5")
-    assert changed(copy, before) == {"claims"}, "a judge redraws no figure"
+    assert changed(copy, before) == {"claims"}, "editing a judge redraws no figure"
 
 
 def names(modules: list[str]) -> set[str]:
@@ -167,12 +167,12 @@ def test_a_page_depends_on_its_template_and_style(copy: Path):
     assert {"report/page.html.j2", "report/page.css"} <= files and "runtime/progress.py" not in files
 
 
-def test_modules_that_are_found_by_name():
+def test_modules_are_found_by_name():
     assert module_names("wframe.data.readers") == ("celeba", "cifar10", "embedded", "folder", "lsun", "sun")
     assert len(code_files("wframe.claims.judges.*")) > len(module_names("wframe.claims.judges"))
     assert code_hash("wframe.claims.judges.*") != code_hash("wframe.claims.judges")
 
 
-def test_line_ends_are_the_same_in_every_clone():
+def test_line_endings_are_the_same_in_every_clone():
     attributes = (ROOT / ".gitattributes").read_text()
     assert "* text=auto eol=lf" in attributes and "*.safetensors binary" in attributes

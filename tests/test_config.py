@@ -1,4 +1,4 @@
-"""Editions: what is refused, and that generated files aren't stale."""
+"""Editions: what is refused, and whether generated files are up to date."""
 
 import difflib
 import json
@@ -66,12 +66,12 @@ def test_the_projects_editions_are_valid(path: Path):
         ({"seed": None}, "seed = null"),
     ],
 )
-def test_impossible_values_are_refused_with_key_and_value(changes: dict, message: str):
+def test_invalid_values_are_refused_with_key_and_value(changes: dict, message: str):
     with pytest.raises(UserError, match=re.escape(message)):
         config.check(edition(**changes))
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(UserError, match="3 problems") as caught:
         config.check(edition(seed=-1, device="tpu", learning={"T": 0}))
     assert len(str(caught.value).splitlines()) == 4
@@ -86,8 +86,8 @@ def test_one_study_has_one_T():
     config.check(edition(datasets=two, studies=apart))
 
 
-def test_a_reader_that_has_seen_enough_gets_no_traceback():
-    """As `head` does: the pipe's reading end is closed."""
+def test_a_closed_pipe_gives_no_traceback():
+    """`head` closes the reading end of the pipe like this."""
     reading, writing = os.pipe()
     os.close(reading)
     argv = [sys.executable, "-m", "wframe", "config", str(ROOT / "config/paper.yaml")]
@@ -96,8 +96,8 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback():
     assert done.returncode == 141 and done.stderr == ""
 
 
-def test_what_changes_what():
-    """The edition's constants, then the dataset's, then the setting's; FRAME is β = 0."""
+def test_constants_are_overridden_in_order():
+    """The dataset's constants override the edition's, the setting's override both; FRAME has β = 0."""
     full = config.check(
         edition(
             learning={"lambda": 1e-3, "delta": 0.1},
@@ -113,7 +113,7 @@ def test_what_changes_what():
 
 @pytest.mark.parametrize("path", EDITIONS, ids=lambda path: path.stem)
 def test_an_edition_written_in_full_is_the_same(path: Path):
-    """results/config.yaml is what figures and page are made from."""
+    """The figures and the page are made from results/config.yaml."""
     full = config.load(path)
     again = config.check(yaml.safe_load(yaml.safe_dump(full.model_dump(mode="json", by_alias=True))))
     for run in plan.runs(full):
@@ -136,14 +136,14 @@ def test_runs_are_datasets_classes_settings_methods_and_repeats():
     assert runs[0].files("json") == [f"results/runs/s/cats/a/x/frame-0/{shard}.json" for shard in (0, 1)]
 
 
-def test_constants_are_the_configurations():
+def test_constants_match_the_configuration():
     assert set(Constants._fields) == set(Learning.model_fields)
     assert Constants() == Constants(**Learning().model_dump())
     allowed = Learning.model_json_schema()["properties"]["reading"]["enum"]
     assert set(allowed) == set(READINGS)
 
 
-def test_schema_is_generated():
+def test_the_schema_is_up_to_date():
     now = json.dumps(command.schema(), indent=1, ensure_ascii=False) + "\n"
     kept = (ROOT / "config" / "schema.json").read_text()
     diff = "\n".join(difflib.unified_diff(kept.splitlines(), now.splitlines(), "config/schema.json", "the models"))
@@ -170,11 +170,11 @@ def test_environments_agree():
     assert SpecifierSet(project["requires-python"]).contains(python)
 
 
-def test_the_manifest_says_which_environment_it_is(tmp_path: Path):
-    """The lock's hash, and what is installed otherwise: this process's own packages against a lock that lies."""
+def test_the_manifest_records_the_environment(tmp_path: Path):
+    """It has the lock's hash and every package that differs from it: here this process's packages and a false lock."""
     about = environment(ROOT / "uv.lock")
     assert about["lock"] == sha256_file(ROOT / "uv.lock") and about["python"] == platform.python_version()
-    lying = tmp_path / "uv.lock"
-    lying.write_text('[[package]]\nname = "torch"\nversion = "0.1"\n[[package]]\nname = "nowhere"\nversion = "1"\n')
-    assert environment(lying)["differs"] == {"torch": metadata.version("torch")}
+    false = tmp_path / "uv.lock"
+    false.write_text('[[package]]\nname = "torch"\nversion = "0.1"\n[[package]]\nname = "nowhere"\nversion = "1"\n')
+    assert environment(false)["differs"] == {"torch": metadata.version("torch")}
     assert environment(tmp_path / "none")["lock"] is None

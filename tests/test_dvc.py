@@ -1,6 +1,6 @@
-"""Versioning: round trips through real remotes, what reruns after a pull, experiments, releases, remotes that fail.
+"""Versioning: round trips through real remotes, what reruns after a pull, experiments, releases, failing remotes.
 
-All on the project's own dvc.yaml, in clones of this tree whose demo edition is a tiny one.
+All tests use the project's own dvc.yaml, in clones of this tree with a tiny edition in place of the demo.
 """
 
 import csv
@@ -40,7 +40,7 @@ EDITION = {
     },
     "studies": {"whole": {"datasets": ["mine", "faces"]}},
 }
-FOLLOWS = {name: 1 for name in ("summarise", "figures", "paper_figures", "claims", "report")}  # whatever is trained
+FOLLOWS = {name: 1 for name in ("summarise", "figures", "paper_figures", "claims", "report")}  # after any training
 OLD = (10**18, 10**18)  # a time stamp years older than every output
 
 
@@ -48,7 +48,7 @@ OLD = (10**18, 10**18)  # a time stamp years older than every output
 
 
 def call(folder: Path, *argv: str, check: bool = True, **environment: str) -> str:
-    """Run a command as in the environment of `folder`'s checkout; return what it printed (both streams)."""
+    """Run a command in the environment of `folder`'s checkout; return its output (both streams)."""
     env = {name: value for name, value in os.environ.items() if name != "WFRAME_DATA"}
     env |= {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
@@ -69,21 +69,21 @@ def commit(folder: Path, message: str) -> str:
 
 
 def clone(origin: Path, folder: Path) -> Path:
-    """A fresh clone: what git has, and nothing else."""
+    """Make a fresh clone: only what is in git."""
     call(origin, "git", "clone", "--quiet", str(origin), str(folder))
     return folder
 
 
 def jobs_to_run(folder: Path) -> dict[str, int]:
-    """The jobs that Snakemake would run: rule → number."""
-    said = call(folder, "snakemake", "--dry-run")
-    names = re.findall(r"^(?:local)?rule (\w+):$", said, re.MULTILINE)
-    assert names or "Nothing to be done" in said, said
+    """Return the jobs that Snakemake would run: rule → number."""
+    output = call(folder, "snakemake", "--dry-run")
+    names = re.findall(r"^(?:local)?rule (\w+):$", output, re.MULTILINE)
+    assert names or "Nothing to be done" in output, output
     return {name: names.count(name) for name in names if name != "all"}
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The hash of every result."""
+    """Return the hash of every result."""
     files = [path for path in (folder / "results").rglob("*") if path.is_file() and "logs" not in path.parts]
     return {str(path.relative_to(folder)): sha256_file(path) for path in files if path.name != ".gitignore"}
 
@@ -101,7 +101,7 @@ def image(seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository as this tree is now, but tiny: raw images and results versioned, everything committed."""
+    """A repository like this tree, but tiny: raw images and results versioned, everything committed."""
     folder = tmp_path_factory.mktemp("dvc") / "origin"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -122,7 +122,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(folder, "raw images")
     call(folder, "snakemake")
     call(folder, "mkdir", "results/baselines", "results/scores")  # this edition has none
-    call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # as after a run on a cluster
+    call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # like after a run on a cluster
     assert {"dvc.lock"} == set(call(folder, "git", "ls-files", "--others", "--exclude-standard").split())
     commit(folder, "results")
     return folder
@@ -140,7 +140,7 @@ def moto() -> Iterator[str]:
             line = server.stderr.readline()
             assert line, "moto's server ended"
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        Thread(target=server.stderr.read, daemon=True).start()  # else its log fills the pipe
+        Thread(target=server.stderr.read, daemon=True).start()  # otherwise its log fills the pipe
         connection = HTTPConnection(found.group().removeprefix("http://"))
         connection.request("PUT", "/wframe")
         assert connection.getresponse().status == 200
@@ -151,7 +151,7 @@ def moto() -> Iterator[str]:
 
 
 def use_s3(folder: Path, address: str, place: str = "store") -> None:
-    """Make an S3 remote the default, as docs/versioning.md says; nothing of it is in git."""
+    """Make an S3 remote the default, as in docs/versioning.md; git sees nothing of it."""
     call(folder, "dvc", "remote", "add", "--local", "--force", "--default", "s3", f"s3://wframe/{place}")
     for key, value in {"endpointurl": address, "access_key_id": "testing", "secret_access_key": "testing"}.items():
         call(folder, "dvc", "remote", "modify", "--local", "s3", key, value)
@@ -162,7 +162,7 @@ def use_s3(folder: Path, address: str, place: str = "store") -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
 def test_a_fresh_clone_has_everything_after_a_pull(kind: str, origin: Path, request: pytest.FixtureRequest):
-    """The project's default remote, a folder beside the checkout, and a real S3 server."""
+    """Test the project's default remote, a folder beside the checkout, and a real S3 server."""
     here = clone(origin, origin.parent / kind)
     for folder in (origin, here):
         if kind == "s3":
@@ -179,18 +179,18 @@ def test_a_fresh_clone_has_everything_after_a_pull(kind: str, origin: Path, requ
     assert call(here, "git", "status", "--short") == ""
 
 
-# --- the trap: what changes before clone and pull ---------------------------------------------------------------
+# --- changes made before clone and pull ---------------------------------------------------------------------------
 
 
 def age(folder: Path) -> None:
-    """Make everything but the results older than the results, as what changed before a pull is."""
+    """Make everything but the results older than the results, like files that changed before a pull."""
     for path in folder.rglob("*"):
         if path.is_file() and not {"results", ".snakemake", ".git", ".dvc"} & set(path.relative_to(folder).parts):
             os.utime(path, ns=OLD)
 
 
-def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin: Path):
-    """A style, then a constant as well, then a image as well: each time a fresh clone pulls the old results."""
+def test_what_changed_before_the_pull_is_remade_and_recorded(origin: Path):
+    """A style changes, then a constant too, then an image too; each time a fresh clone pulls the old results."""
     call(origin, "dvc", "push", "--remote", "local")
     author = clone(origin, origin.parent / "author")
     call(author, "dvc", "pull", "--remote", "local", "data/mine")
@@ -217,7 +217,7 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
         assert jobs_to_run(reader) == jobs, step
 
     old = contents(reader)
-    assert old == contents(origin), "what was pulled was made from the old style, constant and image"
+    assert old == contents(origin), "the pulled results were made from the old style, constant and image"
     assert "changed deps" in call(reader, "dvc", "status")
     call(reader, "dvc", "repro", "--quiet")
     assert "up to date" in call(reader, "dvc", "status")
@@ -237,7 +237,7 @@ def test_what_changed_before_the_pull_is_made_again_and_recorded_as_made(origin:
 
 
 def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
-    """FRAME is β = 0: only wFRAME's columns differ, and those that set the two side by side."""
+    """FRAME has β = 0: only wFRAME's columns and those that compare both methods change."""
     call(origin, "dvc", "push", "--remote", "local")
     here = clone(origin, origin.parent / "experiment")
     call(here, "dvc", "pull", "--remote", "local")
@@ -247,9 +247,9 @@ def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
         different = {name for name in row if row[name] != was[name]}
         assert {"R_wframe", "difference"} <= different, row["dataset"]
         assert all("wframe" in name or name.startswith("difference") for name in different), different
-    said = json.loads(call(here, "dvc", "exp", "diff", "--json", "HEAD", "weaker"))
-    assert said["params"]["config/demo.yaml"]["learning.beta"] == {"old": 60.0, "new": 30, "diff": -30.0}
-    metrics = said["metrics"]["results/metrics/whole.json"]
+    diff = json.loads(call(here, "dvc", "exp", "diff", "--json", "HEAD", "weaker"))
+    assert diff["params"]["config/demo.yaml"]["learning.beta"] == {"old": 60.0, "new": 30, "diff": -30.0}
+    metrics = diff["metrics"]["results/metrics/whole.json"]
     assert "mine.all.base.R_wframe" in metrics and "mine.all.base.R_frame" not in metrics
     assert "up to date" in call(here, "dvc", "status")
 
@@ -257,56 +257,56 @@ def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
 # --- questions and releases --------------------------------------------------------------------------------------
 
 
-def test_stale_drifted_orphaned_and_corrupt_are_told_apart(origin: Path):
+def test_stale_drifted_orphaned_and_corrupt_files_are_found(origin: Path):
     call(origin, "dvc", "push", "--remote", "local")
     here = clone(origin, origin.parent / "check")
     call(here, "dvc", "fetch", "--remote", "local")
     kept = object_of(origin / "results/tables/whole.tex", here / ".dvc/cache")
     rot(kept)
     call(here, "dvc", "checkout")
-    assert "up to date" in call(here, "dvc", "status"), "DVC trusts its cache: it takes the check to see it"
-    said = call(here, "wframe", "check", "--cache", check=False)
-    assert "stale: none" in said and "orphaned: none" in said
-    assert "drifted: 1" in said and "whole.tex: its bytes aren't those that rule summarise wrote" in said
-    assert "corrupt: 1" in said and str(kept) in said
+    assert "up to date" in call(here, "dvc", "status"), "DVC trusts its cache: only `wframe check` notices"
+    output = call(here, "wframe", "check", "--cache", check=False)
+    assert "stale: none" in output and "orphaned: none" in output
+    assert "drifted: 1" in output and "whole.tex: its bytes aren't those that rule summarise wrote" in output
+    assert "corrupt: 1" in output and str(kept) in output
     kept.unlink()
     (here / "results/tables/whole.tex").unlink()
     call(here, "dvc", "pull", "--remote", "local")
-    said = call(here, "wframe", "check", "--cache")
-    assert said == "stale: none\ndrifted: none\nmissing: none\norphaned: none\nleftover: none\ncorrupt: none\n"
+    output = call(here, "wframe", "check", "--cache")
+    assert output == "stale: none\ndrifted: none\nmissing: none\norphaned: none\nleftover: none\ncorrupt: none\n"
 
-    (here / "results/runs/whole/left.parquet").write_text("from another time")
+    (here / "results/runs/whole/left.parquet").write_text("from an earlier run")
     with (here / "src/wframe/figures/datasets.py").open("a") as code:
         code.write("changed = 1\n")
     assert "changes aren't committed" in call(here, "wframe", "publish", "release.zip", check=False)
     commit(here, "figures")
-    assert "this commit makes (4 stale, 1 orphaned)" in call(here, "wframe", "publish", "release.zip", check=False)
-    said = call(here, "wframe", "check", check=False)
-    assert "figures/whole/index.json: params changed" in said and "left.parquet: no rule makes it" in said
+    assert "match this commit (4 stale, 1 orphaned)" in call(here, "wframe", "publish", "release.zip", check=False)
+    output = call(here, "wframe", "check", check=False)
+    assert "figures/whole/index.json: params changed" in output and "left.parquet: no rule makes it" in output
     assert not (here / "release.zip").exists()
 
 
-def test_from_the_page_back_to_the_images(origin: Path):
+def test_the_page_is_traced_back_to_the_images(origin: Path):
     tree = json.loads(call(origin, "wframe", "trace", "results/report/index.html", "--json"))
     found = {node["file"]: node for node in nodes(tree) if not node.get("again")}
     manifest = json.loads((origin / "results/manifest.json").read_text())
-    assert set(found) == set(manifest["outputs"]), "the page is made of everything"
+    assert set(found) == set(manifest["outputs"]), "the page is made from everything"
     images = found["data/mine/all.npy"]["images"]
     assert [row["sha256"] for row in images] == [
         sha256_file(origin / "data/mine" / row["source"]) for row in images
     ] and len(images) == 9
-    said = call(origin, "wframe", "trace", "results/figures/whole/energy.pdf")
-    assert "runs/whole/mine/all/base/wframe-0/0.safetensors" in said and "beta = 60.0" in said
+    output = call(origin, "wframe", "trace", "results/figures/whole/energy.pdf")
+    assert "runs/whole/mine/all/base/wframe-0/0.safetensors" in output and "beta = 60.0" in output
     assert "Did you mean results/tables/whole.csv?" in call(origin, "wframe", "trace", "whole.csv", check=False)
 
 
 def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
     release = tmp_path / "release.zip"
-    said = call(origin, "wframe", "publish", str(release))
-    assert "images left out (see --with-images): 1" in said, (
-        "the folder's images are somebody's; the embedded ones are free"
+    output = call(origin, "wframe", "publish", str(release))
+    assert "image arrays left out (see --with-images): 1" in output, (
+        "the folder's images may be protected; the embedded ones are free"
     )
-    assert sha256_file(release) in said
+    assert sha256_file(release) in output
     assert "are as published" in call(tmp_path, "wframe", "verify", str(release))
     unpacked = tmp_path / "unpacked"
     with zipfile.ZipFile(release) as archive:
@@ -331,19 +331,19 @@ def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
             if info.filename != "results/tables/whole.tex":
                 new.writestr(info, content)
         new.writestr("results/extra.csv", "1")
-    said = call(tmp_path, "wframe", "verify", str(changed), check=False)
-    assert "results/tables/whole.csv: its bytes changed" in said
-    assert "results/tables/whole.tex: missing" in said and "results/extra.csv: not part of the release" in said
+    output = call(tmp_path, "wframe", "verify", str(changed), check=False)
+    assert "results/tables/whole.csv: its bytes changed" in output
+    assert "results/tables/whole.tex: missing" in output and "results/extra.csv: not part of the release" in output
     cut = tmp_path / "cut.zip"
     cut.write_bytes(release.read_bytes()[:-100])
-    assert "not a whole zip file" in call(tmp_path, "wframe", "verify", str(cut), check=False)
+    assert "not a complete zip file" in call(tmp_path, "wframe", "verify", str(cut), check=False)
 
 
-# --- remotes that fail -------------------------------------------------------------------------------------------
+# --- failing remotes ---------------------------------------------------------------------------------------------
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Passes requests on to the S3 server, or fails as `fault` says: None, "cut", 403 or 500."""
+    """Forward requests to the S3 server, or fail according to `fault`: None, "cut", 403 or 500."""
 
     protocol_version = "HTTP/1.1"
     upstream = ""
@@ -380,12 +380,12 @@ class Proxy(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def faulty(moto: str) -> Iterator[str]:
-    """The address of a proxy before the S3 server; what it does is set on `Proxy`."""
+    """The address of a proxy in front of the S3 server; `Proxy` controls how it fails."""
     Proxy.upstream, Proxy.fault = moto.removeprefix("http://"), None
     server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -412,20 +412,20 @@ def runs_of(folder: Path) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in (folder / "runs").iterdir()}
 
 
-ONCE = {"AWS_MAX_ATTEMPTS": "1"}  # no retries that a fault outlives anyway
+ONCE = {"AWS_MAX_ATTEMPTS": "1"}  # no retries: the fault would persist
 
 
-def test_a_push_that_fails_is_said_and_goes_on(small: Path, faulty: str):
-    """Refused, broken, cut off after three files: an error each time; then the same command ends the job."""
+def test_a_failed_push_is_reported_and_resumes(small: Path, faulty: str):
+    """Refused, failing or disconnected after three files: an error each time; then the same command completes it."""
     use_s3(small, faulty, "faulty")
     for fault, words in ((403, "403|Forbidden|Access Denied"), (500, "500|Internal Server Error"), ("cut", "closed")):
         Proxy.fault, Proxy.uploads_left = fault, 3
-        said = call(small, "dvc", "push", check=False, **ONCE)
-        assert "ERROR" in said and re.search(words, said, re.IGNORECASE), said
-        assert "Traceback" not in said
+        output = call(small, "dvc", "push", check=False, **ONCE)
+        assert "ERROR" in output and re.search(words, output, re.IGNORECASE), output
+        assert "Traceback" not in output
     Proxy.fault = None
-    said = call(small, "dvc", "push")
-    assert "file" in said and "pushed" in said, said
+    output = call(small, "dvc", "push")
+    assert "file" in output and "pushed" in output, output
     other = clone(small, small.parent / "other")
     use_s3(other, faulty, "faulty")
     Proxy.fault = 403
@@ -440,10 +440,10 @@ def test_a_corrupt_object_in_the_store_is_never_taken_for_data(small: Path):
     other = clone(small, small.parent / "other")
     store = small.parent / "wframe-store"
     rot(object_of(small / "runs/3.npy", store))
-    said = call(other, "dvc", "pull", check=False)
-    assert "ERROR: failed to pull" in said and "runs" in said
+    output = call(other, "dvc", "pull", check=False)
+    assert "ERROR: failed to pull" in output and "runs" in output
     assert not (other / "runs/3.npy").exists()
-    # a push trusts the store's *.dir objects to be complete: without them it looks at every file
+    # a push trusts the store's *.dir objects to be complete: without them it checks every file
     for path in (object_of(small / "runs/3.npy", store), *store.rglob("*.dir")):
         path.unlink()
     call(small, "dvc", "push")
@@ -452,13 +452,13 @@ def test_a_corrupt_object_in_the_store_is_never_taken_for_data(small: Path):
 
 
 def object_of(file: Path, store: Path) -> Path:
-    """Where a store or cache keeps a file's content."""
+    """Return where a store or cache keeps a file's content."""
     digest = hashlib.md5(file.read_bytes()).hexdigest()
     return store / "files/md5" / digest[:2] / digest[2:]
 
 
 def rot(path: Path) -> None:
-    """Change bytes as a bad disk does: neither size nor time stamp nor mode tells."""
+    """Change bytes like a bad disk does: size, time stamp and mode stay the same."""
     state = path.stat()
     path.chmod(0o644)
     path.write_bytes(b"rotten" + path.read_bytes()[6:])
@@ -466,8 +466,8 @@ def rot(path: Path) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a small disk is mounted: Linux, as root")
-def test_a_full_disk_is_said_and_the_same_command_goes_on(small: Path, tmp_path: Path):
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small disk needs Linux and root")
+def test_a_full_disk_is_reported_and_the_same_command_resumes(small: Path, tmp_path: Path):
     call(small, "dvc", "push")
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -476,14 +476,15 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(small: Path, tmp_path:
     try:
         other = clone(small, disk / "other")
         call(other, "dvc", "remote", "modify", "--local", "local", "url", str(small.parent / "wframe-store"))
-        said = call(other, "dvc", "pull", check=False)
-        assert "ERROR" in said and "No space left on device" in said and "Traceback" not in said, "no room to fetch"
+        output = call(other, "dvc", "pull", check=False)
+        assert "ERROR" in output and "No space left on device" in output, "no space to fetch"
+        assert "Traceback" not in output
         subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
-        said = call(other, "dvc", "pull", check=False)
-        assert "ERROR" in said and "Checkout failed" in said, "room in the cache, but not beside it"
+        output = call(other, "dvc", "pull", check=False)
+        assert "ERROR" in output and "Checkout failed" in output, "space for the cache, but not for the checkout"
         assert "No space left on device" in call(other, "dvc", "pull", "--verbose", check=False)
         subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
-        assert "fetched" not in call(other, "dvc", "pull"), "nothing that was fetched is lost"
+        assert "fetched" not in call(other, "dvc", "pull"), "nothing is fetched twice"
         assert runs_of(other) == runs_of(small)
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

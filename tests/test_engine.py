@@ -1,4 +1,4 @@
-"""The batched learner through its command: batching, interruption, resumption, refusals."""
+"""The batched learner, through its command: batching, interrupting, resuming, refusals."""
 
 import json
 import signal
@@ -33,7 +33,7 @@ CONSTANTS = json.dumps({"T": 6, "L": 3, "lambda": 1e-3})
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty smooth images of 16×16: four groups, the last one completed with the first images."""
+    """Thirty smooth images of 16×16: four groups, the last one filled up with the first images."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(30, 226, (30, 4, 4, 3)).astype(np.uint8)
     path = tmp_path_factory.mktemp("images") / "all.npy"
@@ -73,7 +73,7 @@ def test_a_run_learns(images: Path, tmp_path: Path):
     R = curves.pivot(index="iteration", columns="group", values="R")
     assert (R.loc[6] < R.loc[1]).all()
     assert record["iterations_run"] == 6 and record["images_steps"] == 4 * 9 * 6 * 3
-    assert not list((tmp_path / ".checkpoints").glob("*.safetensors")), "checkpoints go once results are safe"
+    assert not list((tmp_path / ".checkpoints").glob("*.safetensors")), "checkpoints are removed once results exist"
 
 
 def test_same_seed_same_bytes_and_another_repeat_differs(images: Path, tmp_path: Path):
@@ -95,8 +95,8 @@ def test_a_group_is_the_same_alone_in_a_batch_and_in_a_shard(images: Path, tmp_p
     np.testing.assert_allclose(part[columns], shard[columns], rtol=1e-3, atol=1e-3)
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bytes(images: Path, tmp_path: Path):
-    """Killed at random, by SIGKILL (saves nothing) and SIGTERM (saves): it goes on from the last checkpoint."""
+def test_a_run_killed_repeatedly_ends_with_the_same_bytes(images: Path, tmp_path: Path):
+    """Killed at random, by SIGKILL (saves nothing) and SIGTERM (saves), a run resumes from the last checkpoint."""
     longer = ["--set", "T=16", "--set", "L=10", "--checkpoint-every", "0", "--batch", "2"]
     train(images, tmp_path / "straight", *longer)
     argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "killed", *longer)]
@@ -114,16 +114,16 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(images: Path, tmp_pa
     assert files(tmp_path / "straight") == files(tmp_path / "killed")
 
 
-def test_a_signal_saves_and_what_is_spoilt_is_set_aside(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    """SIGINT saves and says how to go on; a checkpoint that is cut off or belongs to other work isn't used."""
+def test_a_signal_saves_and_a_bad_checkpoint_is_set_aside(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    """SIGINT saves and explains how to resume; a checkpoint that is truncated or belongs to other work isn't used."""
     argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "0", "--set", "T=400", "--set", "L=20")]
     process = subprocess.Popen([*argv, "--checkpoint-every", "0"], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list((tmp_path / ".checkpoints").glob("*.safetensors")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    said = process.communicate()[1]
-    assert process.returncode == 75, said
-    assert "stopped by SIGINT after iteration" in said and "run the same command to continue" in said
+    message = process.communicate()[1]
+    assert process.returncode == 75, message
+    assert "stopped by SIGINT after iteration" in message and "run the same command to continue" in message
 
     (kept,) = (tmp_path / ".checkpoints").glob("*.safetensors")
     whole = kept.read_bytes()
@@ -141,13 +141,13 @@ def test_a_signal_saves_and_what_is_spoilt_is_set_aside(images: Path, tmp_path: 
 def test_out_of_memory_halves_the_batch(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
-    """A device that takes one group at a time: the work still ends, with the same curves."""
+    """On a device that can hold one group at a time, the work still finishes, with the same curves."""
     _, whole, _ = train(images, tmp_path / "whole")
     real = learner.observe
 
     def cramped(bank, c, y):
         if len(y) > 1:
-            raise torch.cuda.OutOfMemoryError("pretend")
+            raise torch.cuda.OutOfMemoryError("simulated")
         return real(bank, c, y)
 
     monkeypatch.setattr(learner, "observe", cramped)
@@ -168,8 +168,8 @@ def test_frame_has_no_beta(images: Path, tmp_path: Path):
     assert record["constants"]["beta"] == 0
 
 
-def test_memory_formula_bounds_what_is_used():
-    """Tensors alive at the peak of one step, counted by PyTorch's own profiler on the CPU."""
+def test_the_memory_formula_is_an_upper_bound():
+    """Compare it with the peak memory of one step, counted by PyTorch's own profiler on the CPU."""
     c = Constants(T=1, L=2)
     bank = load_bank(BUILTIN_BANK).to(c.unit)
     peaks = []
@@ -191,8 +191,8 @@ def test_memory_formula_bounds_what_is_used():
 
 
 @pytest.mark.parametrize(("G", "side", "β"), [(1, 32, 0.0), (1, 32, 60.0), (2, 16, 60.0)])
-def test_operations_are_counted_right(G: int, side: int, β: float):
-    """The formula against PyTorch's own count of a whole iteration."""
+def test_operations_are_counted_correctly(G: int, side: int, β: float):
+    """Compare the formula with PyTorch's own count for a whole iteration."""
     c = Constants(T=1, L=3, beta=β)
     bank = load_bank(BUILTIN_BANK).to(c.unit)
     observed = observe(bank, c, torch.zeros(G, 9, 3, side, side))
@@ -201,18 +201,18 @@ def test_operations_are_counted_right(G: int, side: int, β: float):
         iterate(bank, c, key_tensor(list(range(G))), observed, state)
     counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
     assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, penalty=β > 0)
-    assert cost.forward_flops(32) == pytest.approx(192e6, rel=0.01), "as the paper's bank is known for"
+    assert cost.forward_flops(32) == pytest.approx(192e6, rel=0.01), "the known cost of the paper's bank"
 
 
-def test_shards_take_what_was_asked():
+def test_shards_take_the_requested_time():
     assert devices.shards_for(seconds=7200, minutes=30, groups=100) == 4
     assert devices.shards_for(seconds=7201, minutes=30, groups=100) == 5
     assert devices.shards_for(seconds=10, minutes=30, groups=100) == 1
-    assert devices.shards_for(seconds=1e9, minutes=30, groups=7) == 7, "at most one a group"
+    assert devices.shards_for(seconds=1e9, minutes=30, groups=7) == 7, "at most one per group"
 
 
 def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
-    """bf16 convolutions, x and θ in fp32, on faces: R moves by less than another noise moves it."""
+    """With bf16 convolutions (x and θ in fp32), R on faces changes by less than with another seed's noise."""
     faces = tmp_path / "faces.npy"
     main(["prepare", "--source", "embedded", "--path", "faces", "--size", "16", "--images", "36", "--out", str(faces)])
     longer = ["--set", "T=20", "--set", "L=10"]
@@ -224,8 +224,8 @@ def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
     assert by_precision.mean() < by_seed.mean()
 
 
-def test_attempts_are_on_record(images: Path, tmp_path: Path):
-    """A run that was stopped and went on names both processes, and counts each one's iterations."""
+def test_attempts_are_recorded(images: Path, tmp_path: Path):
+    """The record of a stopped and resumed run lists both processes, and counts each one's iterations."""
     argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "0", "--set", "T=30", "--set", "L=20")]
     argv += ["--checkpoint-every", "0"]
     process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)

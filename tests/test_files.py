@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and say why not."""
+"""Files are written atomically, and errors explain why a write failed."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from wframe.errors import UserError
 from wframe.files import atomic_write, read_json, sha256_file, write_json
 
 
-def test_a_failure_leaves_what_was_there(tmp_path: Path):
+def test_a_failure_leaves_the_old_file(tmp_path: Path):
     target = tmp_path / "deep" / "file.txt"
     with atomic_write(target) as part:
         part.write_text("first")
@@ -23,8 +23,8 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path):
     assert target.read_text() == "first" and [path.name for path in target.parent.iterdir()] == ["file.txt"]
 
 
-def test_a_full_disk_is_said_whoever_writes(small_disk: Path):
-    """Python, Arrow's C++ and safetensors' Rust each have their own words for it."""
+def test_a_full_disk_is_reported_whichever_library_writes(small_disk: Path):
+    """Python, Arrow's C++ and safetensors' Rust each raise their own error."""
     numbers = np.random.default_rng(0).random(25_000)
     writers = {
         "big.bin": lambda part: part.write_bytes(numbers.tobytes()),
@@ -37,10 +37,10 @@ def test_a_full_disk_is_said_whoever_writes(small_disk: Path):
             atomic_write(small_disk / name) as part,
         ):
             write(part)
-        assert list(small_disk.iterdir()) == [], "nothing half-written stays"
+        assert list(small_disk.iterdir()) == [], "no half-written file is left"
 
 
-def test_others_may_read_what_is_written(tmp_path: Path):
+def test_files_have_the_usual_permissions(tmp_path: Path):
     with atomic_write(tmp_path / "x.safetensors") as part:
         save_file({"x": np.zeros(3)}, part)
     (tmp_path / "plain").touch()
@@ -48,12 +48,12 @@ def test_others_may_read_what_is_written(tmp_path: Path):
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
-def test_an_unwritable_folder_is_said(tmp_path: Path, code: int):
+def test_an_unwritable_folder_is_reported(tmp_path: Path, code: int):
     with pytest.raises(UserError, match="choose another results folder"), atomic_write(tmp_path / "x"):
         raise OSError(code, os.strerror(code))
 
 
-def test_a_file_in_the_folders_place(tmp_path: Path):
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path):
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(UserError, match="results"), atomic_write(tmp_path / "results" / "x"):
         pass

@@ -1,4 +1,4 @@
-"""The model against its definitions: gradients, the readings' stationary law, Algorithm 1, Remark 2."""
+"""The model against its definitions: gradients, the readings' stationary distribution, Algorithm 1, Remark 2."""
 
 import math
 
@@ -18,7 +18,7 @@ DOUBLE = torch.float64
 
 
 def tiny_bank(seed: int = 0, scale: float = 1.0, widths: tuple[int, ...] = (6, 5, 8, 7)) -> Bank:
-    """A bank of the paper's form with few filters, in double precision."""
+    """Return a bank of the paper's shape with few filters, in double precision."""
     generator = torch.Generator().manual_seed(seed)
     layers, channels = [], 3
     for width in widths:
@@ -29,7 +29,7 @@ def tiny_bank(seed: int = 0, scale: float = 1.0, widths: tuple[int, ...] = (6, 5
 
 
 def autograd_responses(bank: Bank, x: torch.Tensor) -> torch.Tensor:
-    """F(x) by plain autograd-able calls, in VGG's own order (ReLU, then pool)."""
+    """Return F(x) with plain calls that autograd supports, in VGG's own order (ReLU, then pool)."""
     for index, (weight, bias) in enumerate(bank.layers):
         x = torch.relu(torch.nn.functional.conv2d(x, weight, bias, padding=1))
         if index == 1:
@@ -100,7 +100,7 @@ def test_mean_response_is_the_gradient_of_the_mean_energy(bank: Bank):
 
 
 def test_remark_2_the_second_derivative_vanishes_almost_everywhere(bank: Bank):
-    """Within a piece, Φ is linear in x: ∇ₓΦ doesn't move for a small step, so ∇|∇Φ|² = 0."""
+    """Φ is piecewise linear in x: ∇ₓΦ is constant over a small step, so ∇|∇Φ|² = 0."""
     θ = random(1, 7, 4, 4)
     still = 0
     for seed in range(50):
@@ -108,11 +108,11 @@ def test_remark_2_the_second_derivative_vanishes_almost_everywhere(bank: Bank):
         before = gradient(bank, θ, responses(bank, x))
         after = gradient(bank, θ, responses(bank, x + 1e-7 * v))
         still += torch.equal(before, after)
-    assert still >= 48  # a step may cross a border between pieces
+    assert still >= 48  # a step may cross a boundary between pieces
 
 
-def test_remark_2_fails_across_borders(bank: Bank):
-    """The control: over a step that crosses borders, ∇ₓΦ does move, so the test above can fail."""
+def test_remark_2_fails_across_boundaries(bank: Bank):
+    """The control: ∇ₓΦ does change over a step that crosses boundaries, so the test above can fail."""
     θ, x = random(1, 7, 4, 4), random(1, 3, 8, 8)
     moved = gradient(bank, θ, responses(bank, x + random(1, 3, 8, 8, seed=9)))
     assert not torch.allclose(gradient(bank, θ, responses(bank, x)), moved)
@@ -120,7 +120,7 @@ def test_remark_2_fails_across_borders(bank: Bank):
 
 @pytest.mark.parametrize("name", ["preconditioned", "lineage", "tempered"])
 def test_stationary_variance_without_energy(name: str):
-    """With θ = 0 the chains settle to the variance that the recursion x ← a·x + s·ξ implies."""
+    """With θ = 0, the chains converge to the variance that the recursion x ← a·x + s·ξ implies."""
     step = READINGS[name].step(0.5, 0.3)
     keys = noise.key_tensor([noise.group_key(name)])
     x, squares = torch.zeros(1, 4, 3, 16, 16), []
@@ -130,7 +130,7 @@ def test_stationary_variance_without_energy(name: str):
             squares.append(x.square().mean())
     std = step.stationary_std()
     assert std is not None
-    # 300 correlated looks at 3,072 pixels: the relative error of the variance is about 0.5 %
+    # 300 correlated samples of 3,072 pixels: the relative error of the variance is about 0.5%
     assert math.isclose(float(torch.stack(squares).mean()), std**2, rel_tol=0.03)
 
 
@@ -144,7 +144,7 @@ def test_without_the_prior_chains_walk_randomly():
     assert math.isclose(float(x.var()), 100 * step.s**2, rel_tol=0.1)
 
 
-def test_literal_reading_never_settles():
+def test_the_literal_reading_has_no_stationary_distribution():
     step = READINGS["literal"].step(0.2, 0.01)
     assert step.a == pytest.approx(-199)
     assert step.stationary_std() is None
@@ -155,7 +155,7 @@ def observed_and_bank() -> tuple[Bank, torch.Tensor, torch.Tensor]:
     return bank, random(2, 3, 3, 8, 8, seed=5), noise.key_tensor([11, 12])
 
 
-def test_literal_diverges_by_name_and_keeps_its_last_finite_state():
+def test_the_literal_reading_diverges_and_keeps_its_last_finite_state():
     bank, y, keys = observed_and_bank()
     c = Constants(reading="literal", T=3, L=200, M=3, delta=0.2)
     observed = observe(bank, c, y)
@@ -167,7 +167,7 @@ def test_literal_diverges_by_name_and_keeps_its_last_finite_state():
     assert record.diverged.tolist() == [0, 0]
 
 
-def test_one_diverged_group_does_not_touch_the_others():
+def test_a_diverged_group_does_not_affect_the_others():
     bank, y, keys = observed_and_bank()
     c = Constants(T=3, L=5, M=3, delta=0.15)
     observed = observe(bank, c, y)
@@ -182,7 +182,7 @@ def test_one_diverged_group_does_not_touch_the_others():
 
 @pytest.mark.parametrize(("β", "before"), [(0.0, "kept"), (60.0, "kept"), (60.0, "renewed")])
 def test_algorithm_1_against_a_hand_written_reference(β: float, before: str):
-    """Three learning iterations for one group, image by image, filter by filter, with autograd."""
+    """Run three learning iterations for one group, written out with autograd."""
     bank, y, keys = observed_and_bank()
     y, keys = y[:1], keys[:1]
     c = Constants(T=3, L=3, M=3, beta=β, delta=0.2, sigma=0.1, lambda_=0.05, penalty="sum", before=before)
@@ -229,7 +229,7 @@ def test_clipping_bounds_θ():
 
 
 def test_frame_and_wframe_share_their_first_chains():
-    """θ₀ = 0 and the noise is shared, so both methods' first chains are the same: the comparison is paired."""
+    """θ₀ = 0 and the noise is shared, so both methods have the same first chains: the comparison is paired."""
     bank, y, keys = observed_and_bank()
     chains = []
     for β in (0.0, 60.0):
@@ -240,7 +240,7 @@ def test_frame_and_wframe_share_their_first_chains():
 
 
 def test_philox_known_answers():
-    """The known-answer vectors that Random123 publishes for philox4x32-10."""
+    """Check the known-answer vectors that Random123 publishes for philox4x32-10."""
     cases = [
         ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
         ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
@@ -255,7 +255,7 @@ def test_philox_known_answers():
         assert tuple(int(word) for word in words) == answer
 
 
-def test_noise_is_standard_normal_and_depends_on_all_its_names():
+def test_noise_is_standard_normal_and_depends_on_all_its_keys():
     keys = noise.key_tensor([noise.group_key(0, "faces", "all", 0, index) for index in range(4)])
     ξ = noise.normal(keys, 3, 5, (9, 3, 32, 32)).double()
     assert abs(float(ξ.mean())) < 0.012 and abs(float(ξ.var()) - 1) < 0.02

@@ -23,7 +23,7 @@ VOID = {"meta", "img", "link", "br", "hr", "input"}
 
 
 class Outline(HTMLParser):
-    """Collects what a reader of the page meets, and checks that tags are balanced."""
+    """Collect the page's headings, links, images and ids, and check that tags are balanced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,21 +61,21 @@ def page(tiny: Path) -> tuple[str, Outline]:
     return text, outline
 
 
-def test_headings_are_in_order_and_ids_differ(page: tuple[str, Outline]):
+def test_headings_are_in_order_and_ids_are_unique(page: tuple[str, Outline]):
     _, outline = page
     assert outline.headings[0] == 1 and outline.headings.count(1) == 1
     assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
     assert len(set(outline.ids)) == len(outline.ids)
 
 
-def test_every_link_and_image_leads_somewhere(page: tuple[str, Outline], tiny: Path):
+def test_no_link_or_image_is_broken(page: tuple[str, Outline], tiny: Path):
     text, outline = page
     folder = tiny / "results/report"
     for link in outline.links:
         assert link[1:] in outline.ids if link.startswith("#") else (folder / link).is_file(), link
     for image in outline.images:
         assert (folder / str(image["src"])).is_file() and len(str(image["alt"])) > 20
-    assert "http://" not in text and "https://" not in text, "nothing from elsewhere"
+    assert "http://" not in text and "https://" not in text, "the page is self-contained"
     assert not re.search(
         r"\bnan\b|\bNone\b", re.sub(r"<pre>.*?</pre>|<style>.*?</style>|<code>.*?</code>", "", text, flags=re.S)
     )
@@ -96,12 +96,12 @@ def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
     assert outline.rows == (1 + len(claims)) + (1 + statements) + (1 + 2) + (1 + 1) + (1 + jobs)
 
 
-def test_a_figure_that_cant_be_drawn_says_why(page: tuple[str, Outline]):
+def test_the_page_gives_the_reason_for_a_missing_figure(page: tuple[str, Outline]):
     text, _ = page
     assert re.search(r"Figure 6 \([^)]*\): this edition trains no baseline", text)
 
 
-def test_a_figure_of_two_datasets_shows_the_one_that_is_there(tiny: Path):
+def test_a_figure_of_two_datasets_shows_the_available_one(tiny: Path):
     edition = load(tiny / "results/config.yaml")
     faces = edition.datasets["faces"].model_copy(update={"stands_for": ["celeba"]})
     paper = Store(tiny / "results", edition.model_copy(update={"datasets": edition.datasets | {"faces": faces}}))
@@ -111,7 +111,7 @@ def test_a_figure_of_two_datasets_shows_the_one_that_is_there(tiny: Path):
         figure_2(Store(tiny / "results", edition))
 
 
-def test_figures_carry_their_numbers(tiny: Path):
+def test_figures_come_with_their_numbers(tiny: Path):
     curves = pd.read_parquet(tiny / "results/studies/whole.parquet")
     numbers = pd.read_csv(tiny / "results/figures/whole/response-distance.csv")
     one = numbers[(numbers["dataset"] == "faces") & (numbers["method"] == "wframe") & (numbers["iteration"] == 3)].iloc[
@@ -123,7 +123,7 @@ def test_figures_carry_their_numbers(tiny: Path):
         assert (tiny / f"results/figures/whole/energy{ending}").stat().st_size > 3000
 
 
-def test_a_diverged_run_is_said_not_drawn(tiny: Path):
+def test_a_diverged_run_is_described_not_drawn(tiny: Path):
     overview, figure = json.loads((tiny / "results/figures/collapse/index.json").read_text())
     assert "wFRAME under literal diverges" in overview["alt"]
     assert "diverges at once" in figure["alt"] and figure["title"].startswith("literal: reading = literal, L = 60")
@@ -163,7 +163,7 @@ def test_verdicts_of_a_difference(low: float, high: float, verdict: str):
     assert compare({"difference_low": low, "difference_high": high}).startswith(verdict)
 
 
-def test_numbers_for_people():
+def test_numbers_are_readable():
     assert [number(v) for v in (0.1573, -1.1, 40.48, -8428.9, -3, float("nan"), 1e-5)] == [
         *("0.157", "−1.10", "40.5", "−8,429", "−3", "–", "1e−05")
     ]

@@ -13,15 +13,15 @@ from wframe.jobs import runs as plan
 
 
 def test_the_papers_plan_is_printed(capsys: pytest.CaptureFixture, tmp_path: Path):
-    """All of CIFAR-10 is 5,556 groups, some 97 PFLOP a method; the table says so, and what it comes to."""
+    """All of CIFAR-10 is 5,556 groups, about 97 PFLOP per method; the table shows both, and the total."""
     assert (
         main(["plan", "--configfile", str(ROOT / "config/paper.yaml"), "--on", "H200", "--results", str(tmp_path)]) == 0
     )
-    said = capsys.readouterr().out
-    (row,) = [line.split() for line in said.splitlines() if "cifar10-unlabelled" in line and "wframe" in line]
+    text = capsys.readouterr().out
+    (row,) = [line.split() for line in text.splitlines() if "cifar10-unlabelled" in line and "wframe" in line]
     assert row[:5] == ["whole", "cifar10-unlabelled", "wframe", "32", "5,556"]
     assert float(row[5]) == pytest.approx(5556 * 9 * 100 * 102 * 192.3e6 / 1e15, rel=0.01)
-    assert "H200" in said and "In all" in said
+    assert "H200" in text and "Total:" in text
 
 
 def test_this_machine_is_measured(capsys: pytest.CaptureFixture, tmp_path: Path):
@@ -29,7 +29,7 @@ def test_this_machine_is_measured(capsys: pytest.CaptureFixture, tmp_path: Path)
     assert "GFLOP/s at 32×32" in " ".join(capsys.readouterr().out.split())
 
 
-def test_jobs_take_what_the_edition_asks():
+def test_jobs_take_the_editions_target_time():
     values = TINY | {
         "job": {"gpu": "V100", "target_minutes": 0.5},
         "learning": {"T": 100, "L": 50},
@@ -39,10 +39,10 @@ def test_jobs_take_what_the_edition_asks():
     jobs = plan.shards(check(values), "whole", "faces", "base")
     seconds = 12 * 9 * 100 * 102 * 192.3e6 / (15.7e12 * 0.3)
     assert jobs == -(-seconds // 30) > 1
-    told = values | {"studies": {"whole": {"datasets": ["faces"], "shards": 3}}}
-    assert plan.shards(check(told), "whole", "faces", "base") == 3
-    anywhere = values | {"job": {}}
-    assert plan.shards(check(anywhere), "whole", "faces", "base") == 1
+    fixed = values | {"studies": {"whole": {"datasets": ["faces"], "shards": 3}}}
+    assert plan.shards(check(fixed), "whole", "faces", "base") == 3
+    no_gpu = values | {"job": {}}
+    assert plan.shards(check(no_gpu), "whole", "faces", "base") == 1
 
 
 def test_a_limit_below_the_target_is_refused():

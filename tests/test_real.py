@@ -1,4 +1,4 @@
-"""The paper's behaviour on real images with the VGG-16 bank: what the readings' page promises."""
+"""The paper's behaviour on real images with the VGG-16 bank, and the readers on whole datasets."""
 
 import hashlib
 import pickle
@@ -31,12 +31,12 @@ pytestmark = pytest.mark.real
 def vgg(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bank:
     path = tmp_path_factory.mktemp("bank") / "vgg16.safetensors"
     main(["bank", "--vgg16", str(real_data / "vgg16/vgg16_caffe_bgr_first4conv.npz"), "--out", str(path)])
-    configure_process(1)  # another test has the other core
+    configure_process(1)  # another test uses the other core
     return load_bank(path)
 
 
 def prepared(tmp_path: Path, *options: str) -> np.ndarray:
-    """Groups of nine images, as `wframe prepare` makes them."""
+    """Return groups of nine images, prepared by `wframe prepare`."""
     out = tmp_path / "images.npy"
     assert not main(["prepare", *options, "--out", str(out)])
     images = np.load(out)
@@ -44,7 +44,7 @@ def prepared(tmp_path: Path, *options: str) -> np.ndarray:
 
 
 def R_curves(bank: Bank, images: np.ndarray, c: Constants) -> np.ndarray:
-    """R of each group after each iteration: (T, G)."""
+    """Return R of each group after each iteration: (T, G)."""
     bank = bank.to(c.unit)
     keys = key_tensor([group_key("test", index) for index in range(len(images))])
     curves = []
@@ -66,7 +66,7 @@ def horses(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndar
 def test_R_falls_on_cifar10_horses(vgg: Bank, horses: np.ndarray):
     for β in (0.0, 60.0):
         R = R_curves(vgg, horses[:1], Constants(T=30, L=20, beta=β, delta=0.15, lambda_=2e-3))
-        assert R[0, 0] == pytest.approx(2.58, abs=0.1), "the scale of R at the start, as the pilot saw it"
+        assert R[0, 0] == pytest.approx(2.58, abs=0.1), "the scale of R at the start, as in the pilot run"
         assert R[-1, 0] < R[0, 0] / 4
 
 
@@ -77,7 +77,7 @@ def test_R_falls_on_celeba_faces(vgg: Bank, real_data: Path, tmp_path: Path):
     assert R[-1, 0] < R[0, 0] / 4
 
 
-def test_frame_collapses_and_wframe_comes_back(vgg: Bank, horses: np.ndarray):
+def test_frame_collapses_and_wframe_recovers(vgg: Bank, horses: np.ndarray):
     """λ = 1e-2, 30×20 steps, four groups: the paper's main claim (its Figures 1 and 3)."""
     far = Constants(T=30, L=20, delta=0.15, lambda_=1e-2)
     frame = R_curves(vgg, horses, far._replace(beta=0.0))
@@ -88,7 +88,7 @@ def test_frame_collapses_and_wframe_comes_back(vgg: Bank, horses: np.ndarray):
 
 
 def test_all_four_datasets_pass_the_workflow(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The `real` edition, a class each, with a tiny schedule; VGG-16 and an LSUN database are fetched on the way."""
+    """Run the `real` edition, one class per dataset, with a tiny schedule; VGG-16 and an LSUN database are fetched."""
     data, served = tmp_path / "data", tmp_path / "served"
     data.mkdir()
     served.mkdir()
@@ -106,7 +106,7 @@ def test_all_four_datasets_pass_the_workflow(real_data: Path, tmp_path: Path, mo
     edition["bank"]["inputs"] = ["vgg16"]
     edition["datasets"]["cifar10"]["classes"], edition["datasets"]["sun"]["classes"] = ["horse"], ["coast"]
     edition["datasets"]["lsun"] = {"source": "lsun", "path": "lsun/lsun_lmdb", "inputs": ["lsun"], "size": 64}
-    for other in ("baselines", "scores"):  # have tests of their own
+    for other in ("baselines", "scores"):  # these have their own tests
         del edition[other]
     del edition["studies"]["collapse"]
     edition["studies"]["whole"] |= {"datasets": ["celeba", "lsun", "cifar10", "sun"], "groups": 1, "snapshots": [4]}
@@ -127,7 +127,7 @@ def test_all_four_datasets_pass_the_workflow(real_data: Path, tmp_path: Path, mo
         monkeypatch.setenv("WFRAME_DATA", str(data))
         run(tmp_path, edition)
         server.shutdown()
-    assert "Nothing to be done" in run(tmp_path, edition, "--dry-run").stdout, "what is here needs no server"
+    assert "Nothing to be done" in run(tmp_path, edition, "--dry-run").stdout, "files already fetched need no server"
 
     curves = pd.read_parquet(tmp_path / "results/studies/whole.parquet")
     assert set(curves["dataset"]) == {"celeba", "lsun", "cifar10", "sun"} and len(curves) == 4 * 2 * 4
@@ -140,7 +140,7 @@ def test_all_four_datasets_pass_the_workflow(real_data: Path, tmp_path: Path, mo
     assert len(pd.read_parquet(tmp_path / "results/data/lsun/all.parquet")) == 21
 
 
-# --- whole folders, against an independent reading --------------------------------------------------------------
+# --- whole folders, compared with independent code ---------------------------------------------------------------
 
 
 def whole(tmp_path: Path, *options: str) -> tuple[np.ndarray, pd.DataFrame]:
@@ -150,7 +150,7 @@ def whole(tmp_path: Path, *options: str) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def test_cifar10_batches_are_the_originals(real_data: Path, tmp_path: Path):
-    """The partial batches, in torchvision's layout: labels as in the full list, pixels as pickle gives them."""
+    """Compare the partial batches, in torchvision's layout, with the full list of labels and the pickled pixels."""
     folder = real_data / "cifar10-partial"
     array, manifest = whole(tmp_path, "--source", "cifar10", "--path", str(folder), "--size", "32")
     assert array.shape == (8068, 32, 32, 3)
@@ -165,7 +165,7 @@ def test_cifar10_batches_are_the_originals(real_data: Path, tmp_path: Path):
 
 
 def test_all_cifar10_jpegs(real_data: Path, tmp_path: Path):
-    """60,000 images in class folders of a tar.xz: each has its label's place, and looks like the lossless one."""
+    """Read 60,000 images from class folders in a tar.xz: each is in its label's folder and resembles the original."""
     archive = real_data / "cifar10-jpeg/CIFAR-10-images.tar.xz"
     array, manifest = whole(tmp_path, "--path", str(archive), "--size", "32")
     assert array.shape == (60_000, 32, 32, 3) and (manifest["status"] == "used").all()
@@ -188,7 +188,7 @@ def test_all_cifar10_jpegs(real_data: Path, tmp_path: Path):
 
 
 def test_all_celeba_and_sun_files(real_data: Path, tmp_path: Path):
-    """Counts, shapes and a few images, against Pillow's plain crop of the same files."""
+    """Check counts and shapes, and compare a few images with Pillow's plain crop of the same files."""
     folder = real_data / "celeba/img_align_celeba"
     array, manifest = whole(
         tmp_path, "--source", "celeba", "--path", str(folder), "--crop", "140", "--size", "64", "--skip-limit", "0"

@@ -1,4 +1,4 @@
-"""The rooms of src/wframe: imports go down only, files stay small, and CONTRIBUTING says which room is which."""
+"""The rooms of src/wframe: imports go one way only, files stay small, and CONTRIBUTING lists the rooms."""
 
 import re
 
@@ -6,7 +6,7 @@ from conftest import ROOT
 
 from wframe.runtime.code import SOURCE, imports
 
-# from the ground up: a room imports what is above it in this list, never what is below
+# from the bottom up: a room imports only rooms before it in this list, never ones after it
 ROOMS = [
     *("errors", "files", "runtime", "model", "config", "data", "weights", "engine", "baselines", "scores", "jobs"),
     *("results", "measurements", "claims", "figures", "theory", "record", "report", "__main__"),
@@ -14,7 +14,7 @@ ROOMS = [
 
 
 def room(module: str) -> str | None:
-    """The room of a module's name; None for other packages."""
+    """Return the room of a module, given its name; None for other packages."""
     parts = module.split(".")
     return parts[1] if parts[0] == "wframe" and len(parts) > 1 else None
 
@@ -26,7 +26,7 @@ def test_no_import_goes_up():
         if path.parent != SOURCE or path.stem != "__init__"
     }
     unknown = sorted(set(modules.values()) - set(ROOMS))
-    assert not unknown, f"rooms that this test doesn't know: {unknown}"
+    assert not unknown, f"rooms missing from ROOMS: {unknown}"
     wrong = {
         f"{path.relative_to(SOURCE)} (room {own}) imports {name} (room {other})"
         for path, own in modules.items()

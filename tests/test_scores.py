@@ -1,4 +1,4 @@
-"""Scores: torch-fidelity's numbers and no others, the gate, missing weights, the nearest training image."""
+"""Scores: they equal torch-fidelity's; the gate, missing weights, the nearest training image."""
 
 import json
 import re
@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """All zeros, threes and eights, as `wframe prepare` makes them."""
+    """All zeros, threes and eights, prepared by `wframe prepare`."""
     folder = tmp_path_factory.mktemp("digits")
     files = {class_: folder / "digits" / f"{class_}.npy" for class_ in "038"}
     for class_, file in files.items():
@@ -44,7 +44,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def by_class(digits: dict[str, Path]) -> np.ndarray:
-    """Sixty of each, sorted by class."""
+    """Sixty of each digit, sorted by class."""
     return np.concatenate([np.load(file)[:60] for file in digits.values()])
 
 
@@ -55,7 +55,7 @@ def pocket(images: np.ndarray, splits: int = 3) -> float:
 # --- the number ------------------------------------------------------------------------------------------------
 
 
-def test_the_score_is_torch_fidelitys_own_on_a_folder(by_class: np.ndarray, tmp_path: Path):
+def test_the_score_equals_torch_fidelitys_on_a_folder(by_class: np.ndarray, tmp_path: Path):
     for index, image in enumerate(by_class):
         Image.fromarray(image).save(tmp_path / f"{index:04}.png")
     by_hand = torch_fidelity.calculate_metrics(
@@ -72,7 +72,7 @@ def test_the_score_is_torch_fidelitys_own_on_a_folder(by_class: np.ndarray, tmp_
 
 
 def test_the_order_of_the_images_does_not_matter(by_class: np.ndarray):
-    """Not to the spread over splits; without the shuffle, splits of one class each would score about 1."""
+    """Any order gives the same score within the spread over splits; unshuffled, one class per split would score 1."""
     sorted_ = inception_score(by_class, "pocket", POCKET, 3, CPU)
     mixed = [pocket(by_class[np.random.default_rng(seed).permutation(len(by_class))]) for seed in (1, 2)]
     assert np.allclose(mixed, sorted_["score"], atol=2 * sorted_["std_splits"] + 0.02)
@@ -98,8 +98,8 @@ def test_one_image_repeated_scores_one(by_class: np.ndarray):
     assert pocket(by_class[:1].repeat(30, 0)) == pytest.approx(1, abs=1e-6)
 
 
-def test_the_pocket_score_tells_real_images_from_noise_and_grey(digits: dict[str, Path]):
-    """On every fifth image, which it wasn't trained on."""
+def test_the_pocket_score_distinguishes_real_images_from_noise_and_grey(digits: dict[str, Path]):
+    """Score every fifth image: the classifier wasn't trained on these."""
     real = np.concatenate([np.load(file)[4::5] for file in digits.values()])
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, real.shape, dtype=np.uint8)
@@ -108,7 +108,7 @@ def test_the_pocket_score_tells_real_images_from_noise_and_grey(digits: dict[str
     assert pocket(noise) < 1.3 and pocket(np.ascontiguousarray(grey)) < 1.8  # some skies are as plain as grey
 
 
-def test_the_pocket_classifier_carries_its_record(digits: dict[str, Path]):
+def test_the_pocket_classifier_has_its_record(digits: dict[str, Path]):
     assert POCKET.stat().st_size <= 300_000
     with safe_open(POCKET, "np") as file:
         about = json.loads(file.metadata()["wframe"])
@@ -117,7 +117,7 @@ def test_the_pocket_classifier_carries_its_record(digits: dict[str, Path]):
         assert about["data"][f"digits/{class_}"] == sha256_file(file)
 
 
-def test_spread_over_splits_and_over_seeds_are_two_things():
+def test_spread_over_splits_and_spread_over_seeds_are_separate():
     repeats = [{"score": 4.0, "std_splits": 0.1}, {"score": 5.0, "std_splits": 0.3}]
     both = over_repeats(repeats)
     assert both["score"] == 4.5 and both["std_splits"] == pytest.approx(0.2)
@@ -125,7 +125,7 @@ def test_spread_over_splits_and_over_seeds_are_two_things():
     assert over_repeats(repeats[:1])["std_seeds"] is None
 
 
-def test_a_limit_takes_evenly():
+def test_a_limited_set_is_evenly_spread():
     assert evenly(np.arange(50_004), 50_000)[-1] == 50_002 and len(evenly(np.arange(10), 50)) == 10
     assert list(evenly(np.arange(10), 4)) == [0, 2, 5, 7]
 
@@ -133,7 +133,7 @@ def test_a_limit_takes_evenly():
 # --- the nearest training image ---------------------------------------------------------------------------------
 
 
-def test_distances_are_those_by_hand_and_a_copy_has_none(monkeypatch: pytest.MonkeyPatch):
+def test_distances_match_a_direct_computation_and_a_copy_has_zero(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(nearest, "ROWS", 3)
     monkeypatch.setattr(nearest, "TRAINING", 4)
     rng = np.random.default_rng(0)
@@ -147,8 +147,8 @@ def test_distances_are_those_by_hand_and_a_copy_has_none(monkeypatch: pytest.Mon
     assert len(unseen(images, training)) == 6
 
 
-def test_copying_shows(digits: dict[str, Path], tmp_path: Path):
-    """Training images returned as samples score like real ones; the distance gives them away."""
+def test_copies_are_detected(digits: dict[str, Path], tmp_path: Path):
+    """Training images returned as samples score like real images; the distance reveals them."""
     np.save(tmp_path / "samples.npy", np.concatenate([np.load(file)[:20] for file in digits.values()]))
     record = scored(digits, tmp_path / "copy.json", "--samples", str(tmp_path / "samples.npy"), "--learned", "20")
     assert record["score"] > 2.3 and record["copies"] == 60 and record["nearest"] == 0
@@ -186,18 +186,18 @@ def scored(digits: dict[str, Path], out: Path, *options: str) -> dict:
         ({"score": 9.71}, "real CIFAR-10 scores 9.71, expected 11.24 ± 0.11"),  # torchvision's Inception
         ({"score": float("nan")}, "scores nan"),
         ({"n": 8068}, "8,068 images, but the gate is all 50,000"),
-        ({"status": "inception's weights aren't here", "score": None}, "not passed: inception's weights aren't here"),
+        ({"status": "inception's weights are missing", "score": None}, "not passed: inception's weights are missing"),
     ],
 )
 def test_the_gate(change: dict, outcome: str):
-    """11.23678 is what torch-fidelity's authors measured."""
+    """torch-fidelity's authors measured 11.23678."""
     assert outcome in gate_outcome({"status": "ok", "n": 50_000, "score": 11.23678} | change)
 
 
-def test_inception_with_weights_of_no_worth_stops_at_the_gate(
+def test_inception_with_random_weights_stops_at_the_gate(
     digits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Random weights of Inception's shapes: the whole path runs, the gate fails, no other row is scored."""
+    """With random weights of Inception's shapes, the whole path runs, the gate fails, and no other row is scored."""
     torch.manual_seed(0)
     monkeypatch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
     monkeypatch.setattr(torch, "load", lambda *a, **k: {})
@@ -223,7 +223,7 @@ def test_inception_with_weights_of_no_worth_stops_at_the_gate(
         check_weights("squeezenet", tmp_path / "inception.pth")
 
 
-def test_missing_weights_are_said_and_stop_nothing(digits: dict[str, Path], tmp_path: Path):
+def test_missing_weights_are_reported_and_stop_nothing(digits: dict[str, Path], tmp_path: Path):
     registry = tmp_path / "inputs.yaml"
     entry = {"title": "Inception", "terms": "-", "link": "-", "reader": "-"}
     name = "weights-inception.pth"
@@ -234,11 +234,11 @@ def test_missing_weights_are_said_and_stop_nothing(digits: dict[str, Path], tmp_
     options = ["--extractor", "inception", "--weights", str(tmp_path / "weights.json"), "--data", str(tmp_path)]
     record = scored(digits, tmp_path / "real.json", *options, "--is-gate")
     assert record["status"] == (
-        f"inception's weights aren't here (inception/{name}): `wframe fetch inception` says what to do"
+        f"inception's weights are missing (inception/{name}): run `wframe fetch inception` to see what to do"
     )
     assert record["score"] is None and record["gate"] == f"not passed: {record['status']}"
 
-    (tmp_path / "inception" / name).write_bytes(b"not weights")  # put there by hand: fetch checks and takes it
+    (tmp_path / "inception" / name).write_bytes(b"not weights")  # put there by hand: fetch checks and accepts it
     assert not main(argv)
     assert json.loads((tmp_path / "weights.json").read_text())["status"] == "ok"
     files = [str(file) for file in digits.values()]
@@ -283,14 +283,14 @@ EDITION = {
 }
 
 
-def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_weights_added_later_are_noticed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WFRAME_DATA", str(tmp_path))
     target = "results/tables/scores.csv"
     rows = {name: row for name, row in EDITION["scores"]["rows"].items() if name != "gan"}
     edition = EDITION | {"baselines": {}, "scores": EDITION["scores"] | {"rows": rows}}
     run(tmp_path, edition, "--", target)
     table = pd.read_csv(tmp_path / target).set_index("row")
-    assert table["status"].str.startswith("squeezenet's weights aren't here").all() and table["score"].isna().all()
+    assert table["status"].str.startswith("squeezenet's weights are missing").all() and table["score"].isna().all()
     assert table.loc["wframe", "n"] == 18 and table.loc["wframe", "training_images"] == 18
     assert table.loc["wframe", "nearest_real_n"] == 82
     assert table.loc["wframe", "nearest"] > 0 and table.loc["wframe", "repeats"] == 2
@@ -319,8 +319,8 @@ def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: p
     [
         ({"extractor": "pocket"}, "the pocket classifier comes with the package"),
         ({"weights": None}, "squeezenet needs a weights file"),
-        ({"extractor": "inception"}, "an Inception score needs a gate"),
-        ({"extractor": "inception", "gate": "wframe"}, "has to be a row of real images"),
+        ({"extractor": "inception"}, "the Inception score needs a gate"),
+        ({"extractor": "inception", "gate": "wframe"}, "must be a row of real images"),
         ({"extractor": "inception", "gate": "real"}, "the gate is CIFAR-10, not embedded"),
         ({"rows": {"a": {"dataset": "dogs"}}}, "scores.rows.a.dataset: there is no dataset 'dogs' (known: faces)"),
         ({"rows": {"a": {"dataset": "faces", "method": "frame"}}}, "a row has `dataset`; or"),
@@ -331,7 +331,7 @@ def test_weights_that_come_later_are_noticed_once(tmp_path: Path, monkeypatch: p
         ({"held_out": {"faces": "dogs"}}, "scores.held_out: there is no dataset 'dogs'"),
     ],
 )
-def test_impossible_scores_are_refused(change: dict, message: str):
+def test_invalid_scores_are_refused(change: dict, message: str):
     with pytest.raises(UserError, match=re.escape(message)):
         config.check(EDITION | {"scores": EDITION["scores"] | change})
 
@@ -349,8 +349,8 @@ def test_the_papers_rows_are_table_1():
 
 
 @pytest.mark.real
-def test_squeezenet_knows_real_images(real_data: Path, tmp_path: Path):
-    """ImageNet's 973 is coral reef, 582 grocery store; by its own README 23 and 18 of 30 are right."""
+def test_squeezenet_recognises_real_images(real_data: Path, tmp_path: Path):
+    """ImageNet's class 973 is coral reef, 582 grocery store; the data's README reports 23 and 18 of 30 correct."""
     weights = real_data / "squeezenet/squeezenet1_0_deepcompressed_caffe_bgr.npz"
     network = SqueezeNet("squeezenet", ["logits"], feature_extractor_weights_path=str(weights))
     for class_, index, least in (("underwater", 973, 20), ("store", 582, 15)):

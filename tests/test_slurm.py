@@ -1,8 +1,8 @@
-"""The cluster profile on a real Slurm: one node with pretend GPUs, started and stopped here.
+"""The cluster profile on a real Slurm: one node with fake GPUs, started and stopped by these tests.
 
-One workflow goes through everything that befalls jobs on a cluster, another one through a full disk and a deleted
-input, side by side; a local run of the same edition says which bytes are right. A training that is to be hit is held
-(SIGSTOP) at its first checkpoint, so that fast and slow machines meet the same.
+Two workflows run in parallel: one goes through every fault that can hit jobs on a cluster, the other through a full
+disk and a deleted input. A local run of the same edition gives the expected bytes. Before a fault, a training is held
+(SIGSTOP) at its first checkpoint, so that fast and slow machines behave the same.
 """
 
 import json
@@ -41,14 +41,14 @@ EDITION: dict[str, Any] = {
     "studies": {"whole": {"datasets": ["faces"], "repeats": 2}},
 }
 Value = TypeVar("Value")
-DRIVERS: list["Driver"] = []  # all that were started, to end what a failed test has left
+DRIVERS: list["Driver"] = []  # all drivers started, to kill any that a failed test leaves running
 
 
-def until(what: Callable[[], Value], why: str, seconds: float = 120) -> Value:
-    """Wait until `what` returns something true, and return it."""
+def until(condition: Callable[[], Value], problem: str, seconds: float = 120) -> Value:
+    """Wait until `condition` returns something true, and return it; `problem` describes a timeout."""
     end = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < end, f"waited {seconds} s in vain: {why}"
+    while not (value := condition()):
+        assert time.monotonic() < end, f"timed out after {seconds} s: {problem}"
         time.sleep(0.05)
     return value
 
@@ -65,8 +65,8 @@ class Training:
 
     pid: int
     name: str  # "frame-0"
-    job: str  # Slurm's
-    attempts: int = 0  # at its shard, this one included
+    job: str  # Slurm's job number
+    attempts: int = 0  # attempts at its shard, including this one
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -78,7 +78,7 @@ class Training:
 
 @dataclass
 class Driver:
-    """Snakemake beside a Slurm, for the edition in `folder`."""
+    """Snakemake submitting to Slurm, for the edition in `folder`."""
 
     folder: Path
     options: list[str]
@@ -96,27 +96,28 @@ class Driver:
         return [*argv, "--configfile", str(self.folder / "edition.yaml"), *self.options, *more]
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
     @property
-    def lately(self) -> str:
-        return self.said[-3000:]
+    def tail(self) -> str:
+        return self.output[-3000:]
 
     @property
     def name(self) -> str:
         """The name of all jobs of this start."""
-        return re.search(r"SLURM run ID: (\S+)", self.said)[1]  # type: ignore[index]
+        return re.search(r"SLURM run ID: (\S+)", self.output)[1]  # type: ignore[index]
 
-    def ends(self, seconds: float = 240) -> int:
+    def wait(self, seconds: float = 240) -> int:
+        """Wait for the driver to end; return its exit status."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError(self.lately) from None
+            raise AssertionError(self.tail) from None
 
     def trainings(self) -> list[Training]:
-        """The trainings that run now."""
+        """Return the running trainings."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -131,7 +132,7 @@ class Driver:
         return found
 
     def attempts(self, training: Training) -> list[dict]:
-        """The attempts on record of a running training's shard, once it has put itself on record."""
+        """Return the recorded attempts of a running training's shard, once it has recorded itself."""
         for file in (self.folder / "results/checkpoints").glob("*-attempts.json"):
             attempts = json.loads(file.read_text())
             if attempts[-1]["slurm_job"] == training.job:
@@ -139,7 +140,7 @@ class Driver:
         return []
 
     def hold(self, count: int, after: list[Training] | None = None) -> list[Training]:
-        """Stop trainings in their tracks, each after its first checkpoint; with `after`, their next attempts."""
+        """Pause trainings (SIGSTOP), each after its first checkpoint; with `after`, the next attempts of those."""
         before = {training.name: training for training in after or []}
         held: dict[str, Training] = {}
 
@@ -155,12 +156,12 @@ class Driver:
                     held[training.name] = training
             return len(held) == count
 
-        until(all_held, f"checkpoints only of {list(held)}\n{self.lately}")
+        until(all_held, f"only {list(held)} have checkpoints\n{self.tail}")
         return [held[name] for name in sorted(held)]
 
 
 class Cluster:
-    """A Slurm of one node, started by tests/slurm/cluster.sh."""
+    """A one-node Slurm, started by tests/slurm/cluster.sh."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -188,7 +189,7 @@ class Cluster:
         return call("sinfo", "-h", "-o", "%T").split()[0]
 
     def jobs(self, name: str | None = None) -> dict[str, str]:
-        """Jobs and their states, of one driver's start or all."""
+        """Return jobs and their states, of one driver's start or of all."""
         only = ["--name", name] if name else []
         lines = call("squeue", "-h", "--states=all", "-o", "%i %T", *only).splitlines()
         return dict(line.split() for line in lines)  # type: ignore[misc]
@@ -197,12 +198,12 @@ class Cluster:
         os.kill(int((self.folder / "slurmd.pid").read_text()), signal.SIGKILL)
 
     def lose_node(self) -> None:
-        """All that runs on the node goes at once, as when its power does."""
+        """Kill everything that runs on the node at once, like a power failure."""
         self.kill_slurmd()
         self.kill_jobs()
 
     def kill_jobs(self) -> None:
-        """Kill all processes of jobs, and those that watch over them."""
+        """Kill all processes of jobs, and Slurm's daemons that supervise them."""
         lost = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -219,8 +220,8 @@ class Cluster:
                 continue
 
 
-def stop_forgotten() -> None:
-    """Stop the Slurm of a test session that was killed."""
+def stop_abandoned() -> None:
+    """Stop the Slurm of a killed test session."""
     owner = Path("/run/slurm/conf/owner")
     if owner.exists() and not Path(f"/proc/{owner.read_text()}").exists():
         call("bash", str(ROOT / "tests/slurm/cluster.sh"), "stop", str(owner.parent.resolve()))
@@ -230,10 +231,10 @@ def stop_forgotten() -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running Slurm."""
     if os.geteuid() != 0:
-        pytest.skip("starting a Slurm takes root")
-    stop_forgotten()
+        pytest.skip("starting a Slurm needs root")
+    stop_abandoned()
     if own := [place for place in ("/etc/slurm/slurm.conf", "/run/slurm/conf") if Path(place).exists()]:
-        pytest.skip(f"this machine has a Slurm already: {own[0]}")
+        pytest.skip(f"this machine already has a Slurm: {own[0]}")
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     if missing := [name for name in ("slurmctld", "slurmd", "munged", "squeue") if not shutil.which(name, path=path)]:
         pytest.skip(f"no {', '.join(missing)}: tests/slurm/cluster.sh install")
@@ -247,7 +248,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def site(folder: Path, variant: str = "slurm", **train: Any) -> list[str]:
-    """The shipped profile and on top a site's own, as docs/cluster.md has it; here with quick looks at the queue."""
+    """Return options for the shipped profile and a site's own on top, as in docs/cluster.md, with fast polling."""
     shipped = yaml.safe_load((ROOT / "profiles" / variant / "config.yaml").read_text())
     own = {"slurm-init-seconds-before-status-checks": 1, "latency-wait": 5}
     own["set-resources"] = {"train": shipped["set-resources"]["train"] | train}
@@ -258,41 +259,41 @@ def site(folder: Path, variant: str = "slurm", **train: Any) -> list[str]:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A local run of the same edition, as far as training."""
+    """A local run of the same edition, up to training."""
     folder = tmp_path_factory.mktemp("local")
     run(folder, EDITION, "--until", "train")
     return folder
 
 
 @dataclass
-class Ordeal:
-    """What was seen while jobs were hit."""
+class Faults:
+    """What was observed while faults hit the jobs."""
 
     folder: Path
-    said: list[str]  # each driver's log
-    status: int  # the last driver's
-    hit: list[list[Training]]  # the trainings that were, attempt by attempt
-    untouched: bool  # trainings went on while slurmd was away
-    second_driver: str  # what a second driver said
-    waited: dict[str, str]  # the queue while the node was drained
+    logs: list[str]  # each driver's log
+    status: int  # the last driver's exit status
+    hit: list[list[Training]]  # the trainings that were hit, attempt by attempt
+    untouched: bool  # trainings kept running while slurmd was down
+    second_driver: str  # the output of a second driver
+    waiting: dict[str, str]  # the queue while the node was drained
 
 
-def go_through_faults(cluster: Cluster, folder: Path) -> Ordeal:
-    """Run the edition to the page, through what befalls jobs on a cluster; one of four shards is left alone."""
+def run_through_faults(cluster: Cluster, folder: Path) -> Faults:
+    """Run the edition to the page through all faults; one of the four shards is left alone."""
     (folder / "edition.yaml").write_text(yaml.safe_dump(EDITION))
-    driver = Driver(folder, site(folder, gpu=1))  # the edition's device is the CPU: it asks for no GPU by itself
+    driver = Driver(folder, site(folder, gpu=1))  # the edition's device is the CPU, so it doesn't request a GPU itself
     driver.start()
     node = f"nodename={cluster.node}"
 
-    # slurmd dies and comes back; a job is cancelled; a training is killed; a job comes near its time limit
+    # slurmd dies and is restarted; a job is cancelled; a training is killed; a job gets close to its time limit
     hit = [driver.hold(3)]
     cancelled, killed, late = hit[0]
     cluster.kill_slurmd()
     time.sleep(1)
     cluster.script("slurmd")
-    until(lambda: cluster.state() in ("mixed", "allocated"), "slurmd isn't back")
+    until(lambda: cluster.state() in ("mixed", "allocated"), "slurmd didn't come back")
     untouched = not any(training.gone for training in hit[0])
-    call("scontrol", "update", f"jobid={late.job}", "TimeLimit=2")  # as long as the warning: it's due
+    call("scontrol", "update", f"jobid={late.job}", "TimeLimit=2")  # equal to the warning time, so it is due now
     call("scancel", cancelled.job)
     killed.send(signal.SIGKILL)
     second = subprocess.run(driver.argv(), cwd=folder, capture_output=True, text=True)
@@ -301,46 +302,46 @@ def go_through_faults(cluster: Cluster, folder: Path) -> Ordeal:
     hit.append(driver.hold(3, after=hit[-1]))
     urgent = ["sbatch", "--parsable", "-o", "/dev/null", "-p", "urgent", f"--gpus={GPUS}", "--mem=100"]
     job = call(*urgent, "--wrap", "sleep 1").strip()
-    until(lambda: cluster.jobs().get(job) == "COMPLETED", "the urgent job doesn't run")
+    until(lambda: cluster.jobs().get(job) == "COMPLETED", "the urgent job didn't run")
 
-    # and then the node is lost
+    # then the node is lost
     hit.append(driver.hold(3, after=hit[-1]))
     cluster.lose_node()
     call("scontrol", "update", node, "state=down", "reason=lost")
     cluster.script("slurmd")
-    until(lambda: not cluster.state().startswith("down"), "the node doesn't come back")
+    until(lambda: not cluster.state().startswith("down"), "the node didn't come back")
 
-    # the node is drained, the driver killed; as documented, what it left is cancelled and the same command given;
-    # now with the profile for sites that want --gres
+    # the node is drained and the driver killed; as documented, its jobs are cancelled and the same command is run,
+    # this time with the profile for sites that want --gres
     hit.append(driver.hold(3, after=hit[-1]))
     call("scontrol", "update", node, "state=drain", "reason=test")
     driver.process.kill()
     driver.process.wait()
-    said = [driver.said]
+    logs = [driver.output]
     call("scancel", "--name", driver.name)
-    until(lambda: all(training.gone for training in hit[-1]), "scancel doesn't end them", 30)
+    until(lambda: all(training.gone for training in hit[-1]), "scancel didn't end the trainings", 30)
     driver.options = site(folder, "slurm-gres")
     subprocess.run(driver.argv("--unlock"), cwd=folder, check=True, capture_output=True)
     driver.start()
-    until(lambda: driver.said.count("has been submitted") == 3, f"no jobs from the new driver\n{driver.lately}")
+    until(lambda: driver.output.count("has been submitted") == 3, f"no jobs from the new driver\n{driver.tail}")
     time.sleep(1)
-    waited = cluster.jobs(driver.name)
+    waiting = cluster.jobs(driver.name)
     call("scontrol", "update", node, "state=resume")
-    status = driver.ends()
-    return Ordeal(folder, [*said, driver.said], status, hit, untouched, second.stdout + second.stderr, waited)
+    status = driver.wait()
+    return Faults(folder, [*logs, driver.output], status, hit, untouched, second.stdout + second.stderr, waiting)
 
 
 @dataclass
-class Mishap:
-    """What was seen when a job's input was gone, and when the disk was full."""
+class FileFaults:
+    """What was observed when a job's input was missing, and when the disk was full."""
 
     folder: Path
     without_input: tuple[int, str]  # exit status and log of the driver
     full_disk: tuple[int, str]
 
 
-def go_through_mishaps(cluster: Cluster, folder: Path, local: Path) -> Mishap:
-    """Train one shard, on a small disk, with its input deleted while it waits and the disk filled while it runs."""
+def run_through_file_faults(cluster: Cluster, folder: Path, local: Path) -> FileFaults:
+    """Train one shard on a small disk; delete its input while it waits, and fill the disk while it runs."""
     study = {"datasets": ["faces"], "methods": ["wframe"]}
     (folder / "edition.yaml").write_text(yaml.safe_dump(EDITION | {"studies": {"whole": study}}))
     results = folder / "results"
@@ -355,10 +356,10 @@ def go_through_mishaps(cluster: Cluster, folder: Path, local: Path) -> Mishap:
     call("scontrol", "update", "partitionname=spare", "state=down")
     driver.options += ["--retries", "0"]
     driver.start()
-    until(lambda: "has been submitted" in driver.said, f"no job\n{driver.lately}")
+    until(lambda: "has been submitted" in driver.output, f"no job\n{driver.tail}")
     (results / "data/faces/all.npy").unlink()
     call("scontrol", "update", "partitionname=spare", "state=up")
-    without_input = driver.ends(), driver.said
+    without_input = driver.wait(), driver.output
 
     driver.options = driver.options[:-2]
     driver.start()
@@ -367,30 +368,30 @@ def go_through_mishaps(cluster: Cluster, folder: Path, local: Path) -> Mishap:
         while True:
             filler.write(bytes(4096))
     training.send(signal.SIGCONT)
-    until(lambda: training.gone, "the full disk isn't seen")
+    until(lambda: training.gone, "training didn't notice the full disk")
     (results / "filler").unlink()
-    return Mishap(folder, without_input, (driver.ends(), driver.said))
+    return FileFaults(folder, without_input, (driver.wait(), driver.output))
 
 
 @pytest.fixture(scope="session")
 def ran(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[tuple[Ordeal, Mishap, Path]]:
-    """All runs, side by side: jobs wait for Slurm and drivers for jobs most of the time."""
-    ordeal, mishap = tmp_path_factory.mktemp("ordeal"), tmp_path_factory.mktemp("mishap")
+) -> Iterator[tuple[Faults, FileFaults, Path]]:
+    """All runs, in parallel: jobs mostly wait for Slurm, and drivers for jobs."""
+    faults, file_faults = tmp_path_factory.mktemp("faults"), tmp_path_factory.mktemp("file-faults")
     with ThreadPoolExecutor() as threads:
-        first = threads.submit(go_through_faults, cluster, ordeal)
+        first = threads.submit(run_through_faults, cluster, faults)
         local = request.getfixturevalue("local")
-        second = threads.submit(go_through_mishaps, cluster, mishap, local)
+        second = threads.submit(run_through_file_faults, cluster, file_faults, local)
         try:
             yield first.result(), second.result(), local
         finally:
-            if (mishap / "results").is_mount():
-                call("umount", "--lazy", str(mishap / "results"))
+            if (file_faults / "results").is_mount():
+                call("umount", "--lazy", str(file_faults / "results"))
 
 
 def shards(folder: Path) -> dict[str, tuple[list[bytes], dict]]:
-    """The training outputs and records of a run: name → (bytes, record)."""
+    """Return the training outputs and records of a run: name → (bytes, record)."""
     found = {}
     for record in sorted((folder / "results/runs").rglob("*.json")):
         files = [record.with_suffix(ending).read_bytes() for ending in (".safetensors", ".parquet")]
@@ -398,8 +399,8 @@ def shards(folder: Path) -> dict[str, tuple[list[bytes], dict]]:
     return found
 
 
-def each_goes_on(attempts: list[dict]) -> bool:
-    """Whether each attempt went on where the one before was saved, and together they did all iterations once."""
+def all_resumed(attempts: list[dict]) -> bool:
+    """Return whether each attempt resumed where the last one was saved, and each iteration was done exactly once."""
     done = 0
     for attempt in attempts:
         if attempt["resumed_from"] != (done or None):
@@ -409,16 +410,16 @@ def each_goes_on(attempts: list[dict]) -> bool:
 
 
 def test_an_edition_reaches_its_page_through_slurm(ran):
-    ordeal, _, _ = ran
-    assert ordeal.status == 0, ordeal.said[-1][-3000:]
-    page = (ordeal.folder / "results/report/index.html").read_text()
-    assert "cluster" in page and (ordeal.folder / "results/manifest.json").exists()
+    faults, _, _ = ran
+    assert faults.status == 0, faults.logs[-1][-3000:]
+    page = (faults.folder / "results/report/index.html").read_text()
+    assert "cluster" in page and (faults.folder / "results/manifest.json").exists()
 
 
 def test_the_bytes_are_those_of_a_local_run(ran):
-    ordeal, mishap, local = ran
+    faults, file_faults, local = ran
     right = shards(local)
-    for folder, names in ((ordeal.folder, set(right)), (mishap.folder, {"wframe-0"})):
+    for folder, names in ((faults.folder, set(right)), (file_faults.folder, {"wframe-0"})):
         found = shards(folder)
         assert set(found) == names
         for name, (files, record) in found.items():
@@ -426,55 +427,55 @@ def test_the_bytes_are_those_of_a_local_run(ran):
             assert record["threads"] == right[name][1]["threads"] == 1
 
 
-def test_each_fault_is_followed_by_a_resumption(ran):
-    """Every attempt goes on where the one before was saved: no iteration is done twice, none is left out."""
-    ordeal, _, _ = ran
-    finished = shards(ordeal.folder)
-    hit = [[training.name for training in attempt] for attempt in ordeal.hit]
+def test_training_resumes_after_each_fault(ran):
+    """Every attempt resumes where the last one was saved: no iteration is repeated, none is skipped."""
+    faults, _, _ = ran
+    finished = shards(faults.folder)
+    hit = [[training.name for training in attempt] for attempt in faults.hit]
     assert hit == [hit[0]] * 4 and len(finished) == 4
     for name, (_, record) in finished.items():
         attempts = record["attempts"]
         assert len(attempts) == (5 if name in hit[0] else 1), name
-        assert each_goes_on(attempts) and all(attempt["iterations"] > 0 for attempt in attempts), name
+        assert all_resumed(attempts) and all(attempt["iterations"] > 0 for attempt in attempts), name
         jobs = [attempt["slurm_job"] for attempt in attempts]
-        assert len(set(jobs)) == len(jobs) - (name in hit[0]), "only the lost node's job came back under its number"
+        assert len(set(jobs)) == len(jobs) - (name in hit[0]), "only the lost node's job kept its number"
         assert record["resumed"] == len(attempts) - 1
 
 
-def test_finished_shards_are_not_done_again(ran):
-    ordeal, _, _ = ran
-    (alone,) = set(shards(ordeal.folder)) - {training.name for training in ordeal.hit[0]}
+def test_finished_shards_are_not_rerun(ran):
+    faults, _, _ = ran
+    (alone,) = set(shards(faults.folder)) - {training.name for training in faults.hit[0]}
     method, repeat = alone.split("-")
-    starts = re.findall(r"rule train:.*?wildcards: ([^\n]*)", "".join(ordeal.said), re.DOTALL)
+    starts = re.findall(r"rule train:.*?wildcards: ([^\n]*)", "".join(faults.logs), re.DOTALL)
     assert sum(f"method={method}, repeat={repeat}" in start for start in starts if "study" in start) == 1
 
 
 def test_signals_reach_the_training_and_save_it(ran):
-    """The driver shows the log of what failed: cancelled (SIGTERM), near the limit (SIGUSR1)."""
-    ordeal, _, _ = ran
+    """The driver shows the logs of failed jobs: cancelled (SIGTERM), and near the time limit (SIGUSR1)."""
+    faults, _, _ = ran
     for number in ("SIGTERM", "SIGUSR1"):
-        assert f"stopped by {number} after iteration" in ordeal.said[0]
-    assert f"on {os.uname().nodename}" in ordeal.said[0], "the log says on which node it was"
-    for training in ordeal.hit[0]:
-        assert re.search(rf"results/logs/slurm/rule_train/\S*/{training.job}\.log", ordeal.said[0])
+        assert f"stopped by {number} after iteration" in faults.logs[0]
+    assert f"on {os.uname().nodename}" in faults.logs[0], "the log names the node"
+    for training in faults.hit[0]:
+        assert re.search(rf"results/logs/slurm/rule_train/\S*/{training.job}\.log", faults.logs[0])
 
 
-def test_jobs_go_on_without_slurmd_and_wait_for_a_drained_node(ran):
-    ordeal, _, _ = ran
-    assert ordeal.untouched
-    assert list(ordeal.waited.values()) == ["PENDING"] * 3
+def test_jobs_survive_without_slurmd_and_wait_for_a_drained_node(ran):
+    faults, _, _ = ran
+    assert faults.untouched
+    assert list(faults.waiting.values()) == ["PENDING"] * 3
 
 
 def test_a_second_driver_is_refused(ran):
-    ordeal, _, _ = ran
-    assert "--unlock" in ordeal.second_driver and "lock" in ordeal.second_driver.lower()
+    faults, _, _ = ran
+    assert "--unlock" in faults.second_driver and "lock" in faults.second_driver.lower()
 
 
-def test_each_job_has_a_gpu_of_its_own(ran):
-    """As recorded inside jobs: one device each, never the same one twice at a time."""
-    ordeal, _, _ = ran
+def test_each_job_has_its_own_gpu(ran):
+    """According to the jobs' records, each has one device, and no device is used twice at a time."""
+    faults, _, _ = ran
     spans = []
-    for _, record in shards(ordeal.folder).values():
+    for _, record in shards(faults.folder).values():
         for attempt in record["attempts"]:
             begin = datetime.fromisoformat(attempt["began"]).timestamp()
             spans.append((attempt["cuda_visible_devices"], begin, begin + attempt["seconds"]))
@@ -484,40 +485,43 @@ def test_each_job_has_a_gpu_of_its_own(ran):
         assert len(used) == len(set(used)) <= GPUS
 
 
-def test_a_deleted_input_is_said_and_made_again(ran):
-    _, mishap, _ = ran
-    status, said = mishap.without_input
-    assert status != 0 and "Missing" in said and "results/data/faces/all.npy" in said
-    assert f"Host: {os.uname().nodename}" in said
+def test_a_deleted_input_is_reported_and_remade(ran):
+    _, file_faults, _ = ran
+    status, output = file_faults.without_input
+    assert status != 0 and "Missing" in output and "results/data/faces/all.npy" in output
+    assert f"Host: {os.uname().nodename}" in output
 
 
-def test_a_full_disk_is_said_and_outlived(ran):
-    _, mishap, _ = ran
-    status, said = mishap.full_disk
-    assert status == 0, said[-3000:]
-    assert re.search(r"the disk is full.*\(Slurm job \d+ on node \w+\)", said)
-    ((_, record),) = shards(mishap.folder).values()
+def test_a_full_disk_is_reported_and_training_resumes(ran):
+    _, file_faults, _ = ran
+    status, output = file_faults.full_disk
+    assert status == 0, output[-3000:]
+    assert re.search(r"the disk is full.*\(Slurm job \d+ on node \w+\)", output)
+    ((_, record),) = shards(file_faults.folder).values()
     # the other workflow's lost node may have hit this one's last attempt
-    assert len(record["attempts"]) >= 2 and each_goes_on(record["attempts"])
+    assert len(record["attempts"]) >= 2 and all_resumed(record["attempts"])
 
 
-def test_a_job_says_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_an_error_names_the_job_and_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     assert (
         main(["train", "--observed", str(tmp_path / "all.npy"), "--out", str(tmp_path / "0"), "--device", "cpu"]) == 2
     )
-    said = capsys.readouterr().err
-    assert "all.npy: there are no such images" in said and f"(Slurm job 42 on node {os.uname().nodename})" in said
+    message = capsys.readouterr().err
+    assert "all.npy: there are no such images" in message
+    assert f"(Slurm job 42 on node {os.uname().nodename})" in message
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_job_without_its_gpu_stops_before_it_starts(
+def test_a_job_without_its_gpu_stops_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     assert main(["train", "--observed", "all.npy", "--out", str(tmp_path / "0"), "--device", "cuda"]) == 2
-    said = capsys.readouterr().err
-    assert "PyTorch sees no GPU here" in said and "Slurm job 42" in said
+    message = capsys.readouterr().err
+    assert "PyTorch sees no GPU here" in message and "Slurm job 42" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -527,23 +531,26 @@ def test_the_paper_edition_submits_as_many_jobs_as_documented(tmp_path: Path):
     environment = os.environ | {"WFRAME_DATA": str(tmp_path)}
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    train, baseline, score, prepare = (
-        len(re.findall(pattern, done.stdout, re.MULTILINE))
-        for pattern in ("^rule train:", "^rule baseline:", "^rule score:", "Group job prepare")
+    submitted = ("^rule train:", "^rule baseline:", "^rule score:", "Group job prepare")
+    submitted += ("^rule (?:few_images|piecewise):", "^rule theory:")
+    counts = [len(re.findall(pattern, done.stdout, re.MULTILINE)) for pattern in submitted]
+    train, baseline, score, prepare, measure, theory = counts
+    text = " ".join((ROOT / "docs/cluster.md").read_text().split())
+    sentence = (
+        f"submits {sum(counts)} jobs: {train} train, {baseline} train baselines, {score} score, "
+        f"{prepare} prepare images (four classes each), {measure} measure and {theory} checks the theory"
     )
-    said = " ".join((ROOT / "docs/cluster.md").read_text().split())
-    submitted = f"{train + baseline + score + prepare} jobs: {train} train, {baseline} train baselines, {score} score"
-    assert f"{submitted} and {prepare} prepare" in said, "docs/cluster.md gives other numbers"
+    assert sentence in text, f"docs/cluster.md gives other numbers: {sentence}"
 
 
-def test_two_jobs_at_one_shard_do_no_harm(ran, tmp_path: Path):
-    """What is left of a killed driver and the next driver's job may meet."""
+def test_two_jobs_on_the_same_shard_do_no_harm(ran, tmp_path: Path):
+    """A job of a killed driver and one of the next driver may train the same shard."""
     _, _, local = ran
     files, record = shards(local)["wframe-0"]
     argv = [sys.executable, "-m", "wframe", *record["command"][1:]]
     argv[argv.index("--out") + 1] = str(tmp_path / "0")
     argv[argv.index("--checkpoints") + 1] = str(tmp_path / "checkpoints")
     both = [subprocess.Popen(argv, cwd=local, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    logs = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], logs
     assert [(tmp_path / f"0.{ending}").read_bytes() for ending in ("safetensors", "parquet")] == files

@@ -1,4 +1,4 @@
-"""The whole workflow: the demo edition's content, what reruns when, refusals, interruption."""
+"""The whole workflow: the demo edition's results, what reruns after a change, refusals, interruption."""
 
 import json
 import os
@@ -25,21 +25,21 @@ from wframe.jobs import inputs
 from wframe.runtime.code import SOURCE, code_files, code_hash
 
 
-def jobs_in(said: str) -> dict[str, int]:
-    """The jobs that a dry run named: rule → number."""
-    names = re.findall(r"^(?:local)?rule (\w+):$", said, re.MULTILINE)
-    assert names or "Nothing to be done" in said or re.search(r"^total +0$", said, re.MULTILINE), said
+def jobs_in(output: str) -> dict[str, int]:
+    """Return the jobs that a dry run lists: rule → number."""
+    names = re.findall(r"^(?:local)?rule (\w+):$", output, re.MULTILINE)
+    assert names or "Nothing to be done" in output or re.search(r"^total +0$", output, re.MULTILINE), output
     return {name: names.count(name) for name in names if name != "all"}
 
 
 def planned(folder: Path, edition: dict) -> dict[str, int]:
-    """The jobs that a dry run would do."""
+    """Return the jobs that Snakemake would run."""
     return jobs_in(run(folder, edition, "--dry-run").stdout)
 
 
 @pytest.fixture
 def copy(tiny: Path, tmp_path: Path) -> Path:
-    """A fresh copy of it."""
+    """A fresh copy of the tiny edition's folder."""
     return Path(shutil.copytree(tiny, tmp_path / "copy"))
 
 
@@ -60,7 +60,7 @@ def test_demo_shows_collapse_and_recovery(demo: Path):
     R = curves.pivot_table(index="iteration", columns=["setting", "method", "group"], values="R")
     beyond = R["lambda"]
     assert (beyond["frame"].iloc[-1] > 3 * beyond["frame"].iloc[0]).all(), "FRAME collapses"
-    assert (beyond["wframe"].iloc[-1] < beyond["wframe"].max() / 2).all(), "wFRAME comes back from its peak"
+    assert (beyond["wframe"].iloc[-1] < beyond["wframe"].max() / 2).all(), "wFRAME recovers from its peak"
     assert (beyond["wframe"].iloc[-1].to_numpy() < beyond["frame"].iloc[-1].to_numpy() / 5).all()
     assert (R["safe"].iloc[-1] < R["safe"].iloc[0] / 2).all()
 
@@ -74,7 +74,7 @@ def test_demo_images_have_content(demo: Path):
     assert sheet.std() > 30 and sheet.shape[0] > 400
 
 
-def test_demo_table_is_what_the_curves_say(demo: Path):
+def test_demo_table_matches_the_curves(demo: Path):
     table = pd.read_csv(demo / "results/tables/whole.csv", dtype={"class": str})
     assert list(zip(table["dataset"], table["class"], strict=True)) == [
         ("faces", "all"),
@@ -92,7 +92,7 @@ def test_demo_table_is_what_the_curves_say(demo: Path):
     assert (table["difference"] < 0).sum() >= 3
 
 
-def test_demo_page_says_what_it_is(demo: Path):
+def test_demo_page_explains_that_it_is_a_demo(demo: Path):
     page = (demo / "results/report/index.html").read_text()
     assert "none of its numbers is compared with a number of the paper" in page.replace("\n  ", " ")
     for name in ("whole", "collapse"):
@@ -120,8 +120,8 @@ def test_demo_scores_and_baselines(demo: Path):
     assert record["images"] == 9 and record["settings"]["duplicate_to"] == 1000
 
 
-def test_from_a_number_back_to_the_images(demo: Path):
-    """Walk from a run's record to its array, its manifest and the source file, and recompute each hash."""
+def test_a_number_is_traced_back_to_its_images(demo: Path):
+    """Follow a run's record to its array, its manifest and the source file, and recompute each hash."""
     results = demo / "results"
     manifest = json.loads((results / "manifest.json").read_text())
     for name, entry in manifest["outputs"].items():
@@ -142,17 +142,17 @@ def test_demo_has_nothing_left_to_do(demo: Path):
     assert "Nothing to be done" in snakemake(demo, "--dry-run").stdout
 
 
-# --- what reruns when ------------------------------------------------------------------------------------------
+# --- what reruns after a change ----------------------------------------------------------------------------------
 
 
-def test_divergence_reaches_the_page(tiny: Path):
+def test_the_page_reports_divergence(tiny: Path):
     page = (tiny / "results/report/index.html").read_text()
     assert "2 diverged" in page
     record = json.loads((tiny / "results/runs/collapse/faces/all/literal/wframe-0/0.json").read_text())
     assert record["diverged"] == 2
 
 
-def test_another_constant_reruns_its_chain_only(copy: Path):
+def test_a_changed_constant_reruns_only_its_dependants(copy: Path):
     changed = json.loads(json.dumps(TINY))
     changed["datasets"]["digits"]["learning"] = {"lambda": 1e-3}
     after = {"summarise": 1, "figures": 2, "paper_figures": 1, "claims": 1, "report": 1}
@@ -160,7 +160,7 @@ def test_another_constant_reruns_its_chain_only(copy: Path):
 
 
 def step_code() -> dict[str, set[str]]:
-    """Rule → the package's files whose content is its parameter, by the rules' own text, of the demo edition."""
+    """Return rule → the package's files whose hash is its parameter, from the rules' text, for the demo edition."""
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
     rules = re.findall(r"^rule (\w+):(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL)
     found = {name: re.search(r"code=code_hash\((.*?)\)", body, re.DOTALL) for name, body in rules}
@@ -181,7 +181,7 @@ def step_code() -> dict[str, set[str]]:
     }
 
 
-def test_each_step_depends_on_its_code_and_no_other():
+def test_each_step_depends_only_on_its_own_code():
     steps = step_code()
 
     def users(file: str) -> set[str]:
@@ -195,13 +195,13 @@ def test_each_step_depends_on_its_code_and_no_other():
     assert users("data/prepare.py") == users("data/readers/embedded.py") == {"prepare"}
     assert users("data/readers/cifar10.py") == set(), "the demo has no CIFAR-10"
     assert {"train", "bank"} <= users("model/bank.py") and "prepare" not in users("model/energy.py")
-    assert users("data/fetch.py") == {"weights"}, "where raw files come from changes no prepared array"
+    assert users("data/fetch.py") == {"weights"}, "how raw files are fetched changes no prepared array"
     assert users("config/baselines.py") >= {"baseline"} and "train" not in users("config/baselines.py")
-    assert not {"baseline", "score"} & users("config/learning.py"), "a constant of FRAME's concerns no baseline"
+    assert not {"baseline", "score"} & users("config/learning.py"), "no baseline depends on FRAME's constants"
 
 
 def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path: Path):
-    """The trap: code changed before a clone is older than the pulled outputs. Content decides, not time stamps."""
+    """Code that changed before a clone is older than the pulled outputs. Content decides, not time stamps."""
     package = tmp_path / "repo"
     for name in ("Snakefile", "config", "workflow", "src", "environment.yml", "uv.lock"):
         copier = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -229,13 +229,13 @@ def test_an_older_source_file_does_not_bless_stale_results(copy: Path, tmp_path:
 
     for file in source.rglob("*.py"):
         file.touch()
-    assert jobs() == set(), "a copy with the same content, touched, has nothing to do"
+    assert jobs() == set(), "a touched copy with the same content reruns nothing"
     assert edited("figures/datasets.py") == {"figures", "paper_figures", "report"}
     chain = edited("model/algorithm.py")
     assert chain >= {"train", "summarise", "figures", "report"} and not chain & {"prepare", "config"}
 
 
-def test_a_changed_raw_image_reruns_its_chain_only(tmp_path: Path):
+def test_a_changed_raw_image_reruns_only_its_dependants(tmp_path: Path):
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -259,7 +259,7 @@ def test_a_changed_raw_image_reruns_its_chain_only(tmp_path: Path):
     os.utime(image, ns=(10**18, 10**18))
     run(tmp_path, edition, "--until", "train")
     assert dogs.stat().st_mtime_ns > before[dogs]
-    assert cats.stat().st_mtime_ns == before[cats], "the other class's images are no concern of this one"
+    assert cats.stat().st_mtime_ns == before[cats], "a class doesn't depend on another class's images"
     assert jobs_in(run(tmp_path, edition, "--until", "train", "--dry-run").stdout) == {}
 
 
@@ -269,10 +269,10 @@ def test_a_changed_raw_image_reruns_its_chain_only(tmp_path: Path):
 def test_bad_editions_are_refused_before_anything_runs(tmp_path: Path):
     faces = {"source": "embedded", "path": "faces", "size": 30}
     done = run(tmp_path, TINY | {"learning": {"lamda": 1, "beta": -1}, "datasets": {"faces": faces}}, check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode != 0 and "Traceback" not in said
+    output = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in output
     for message in ("learning.lamda: unknown key", "learning.beta = -1", "datasets.faces.size = 30"):
-        assert message in said
+        assert message in output
     assert not (tmp_path / "results").exists()
 
 
@@ -290,8 +290,8 @@ def test_a_class_with_eight_images_is_refused(tmp_path: Path):
     assert "8 images can be used, a group needs 9. Add some to this class." in done.stdout + done.stderr
 
 
-def test_an_interrupted_run_goes_on(tmp_path: Path):
-    """Ctrl-C in the middle of training: nothing finished is lost, and the same command ends with the same bytes."""
+def test_an_interrupted_run_resumes(tmp_path: Path):
+    """After Ctrl-C during training, finished work is kept, and the same command ends with the same bytes."""
     edition = TINY | {"learning": {"T": 60, "L": 10}, "studies": {"whole": {"datasets": ["faces"]}}}
     (tmp_path / "edition.yaml").write_text(yaml.safe_dump(edition))
     argv = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
@@ -305,7 +305,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path):
     time.sleep(6)  # training takes about twice as long
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait() != 0, process.stdout and process.stdout.read()
-    assert (tmp_path / "results/data/faces/all.npy").exists(), "what was finished is kept"
+    assert (tmp_path / "results/data/faces/all.npy").exists(), "finished work is kept"
     run(tmp_path, edition, "--until", "train")
     for method in ("frame", "wframe"):
         ended = tmp_path / f"results/runs/whole/faces/all/base/{method}-0/0"
@@ -318,7 +318,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path):
             assert ended.with_suffix(ending).read_bytes() == (tmp_path / (method + ending)).read_bytes(), ending
 
 
-def test_an_unwritable_results_folder_is_said(tmp_path: Path):
+def test_an_unwritable_results_folder_is_reported(tmp_path: Path):
     (tmp_path / "results").write_text("in the way")
     done = run(tmp_path, TINY, check=False)
     assert done.returncode != 0 and "results" in done.stdout + done.stderr

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what comes with the package again, from the embedded images: the builtin bank
-# (src/wframe/weights/builtin.safetensors) and the pocket classifier (src/wframe/weights/pocket.safetensors)
+# Retrains the weights that ship with the package, from the embedded images: the builtin bank
+# (src/wframe/weights/builtin.safetensors) and the pocket classifier (src/wframe/weights/pocket.safetensors).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

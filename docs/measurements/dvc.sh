@@ -9,7 +9,7 @@ server=
 trap 'kill $server; rm -rf "$work"' EXIT
 export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing AWS_DEFAULT_REGION=us-east-1
 export GIT_{AUTHOR,COMMITTER}_{NAME,EMAIL}=measurement
-timed() { /usr/bin/env time -f "$1: %e s, %M KB" "${@:2}" >"$work/said" 2>&1 || { cat "$work/said"; exit 1; }; tail -1 "$work/said"; }
+timed() { /usr/bin/env time -f "$1: %e s, %M KB" "${@:2}" >"$work/output" 2>&1 || { cat "$work/output"; exit 1; }; tail -1 "$work/output"; }
 
 moto_server -H 127.0.0.1 -p 5999 >"$work/moto.log" 2>&1 &
 server=$!

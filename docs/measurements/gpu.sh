@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What only a GPU can show, in one call: the engine's speed against the straightforward way and the ceiling, then all
-# of CIFAR-10 with the paper's constants, both methods, with labels and without.
+# All measurements that need a GPU, in one command: the engine's speed against the naive PyTorch loop and the machine's
+# ceiling, then all of CIFAR-10 with the paper's constants, both methods, with labels and without.
 #
-#   docs/measurements/gpu.sh PICTURES VGG16-WEIGHTS OUT
+#   docs/measurements/gpu.sh IMAGES VGG16-WEIGHTS OUT
 #
-# IMAGES is a folder or archive with one folder of images per class (source `folder`), say
+# IMAGES is a folder or archive with one folder of images per class (source `folder`), for example
 # CIFAR-10-images.tar.xz!train. Set LEARN="--set T=2 --set L=2 --groups 1" and DEVICE=cpu to try the script itself.
 set -euo pipefail
 images=$1 weights=$2 out=$3
@@ -19,7 +19,7 @@ for class in all $classes; do
     path=$images
     $wframe prepare --source folder --path "$path" --class "$class" --size 32 --out "$out/data/$class.npy"
     for method in frame wframe; do
-        # the folders are those of the workflow, so that `wframe summarise` reads them
+        # the same folders as in the workflow
         $wframe train --observed "$out/data/$class.npy" --bank "$out/bank.safetensors" --method $method \
             --out "$out/runs/whole/cifar10/$class/base/$method-0/0" --dataset cifar10 --class "$class" \
             --device "$device" --set delta=0.15 --set lambda=2e-3 $learn

@@ -1,7 +1,7 @@
 """The command line: `python -m wframe COMMAND ...`.
 
-Each command is one module with `add_arguments(parser)` and `main(args)`. Only the chosen one is imported,
-so that `--help` is quick and each rule depends on just the code that it runs.
+Each command is one module with `add_arguments(parser)` and `main(args)`. Only the chosen one is imported, so `--help`
+is quick and each rule depends only on the code it runs.
 """
 
 import argparse
@@ -15,32 +15,32 @@ from wframe.errors import UserError
 from wframe.record.stamps import Step, check_reads, remove_stamps, write_stamps
 
 COMMANDS = {
-    "fetch": ("wframe.data.fetch", "fetch a dataset or weights file of the registry"),
-    "data": ("wframe.data.status", "which inputs are here, missing or corrupt, and what to do"),
-    "prepare": ("wframe.data.prepare", "images to one uint8 array per dataset and class, with a manifest"),
-    "bank": ("wframe.weights.bank", "make an edition's bank: the builtin one, or VGG-16 weights converted"),
-    "plan": ("wframe.jobs.plan", "what an edition costs: groups, operations, memory, jobs, hours"),
-    "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine images (Algorithm 1)"),
+    "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
+    "data": ("wframe.data.status", "list which inputs are present, missing or corrupt, and what to do"),
+    "prepare": ("wframe.data.prepare", "convert the images of one class to a uint8 array with a manifest"),
+    "bank": ("wframe.weights.bank", "make an edition's bank: copy the builtin one, or convert VGG-16 weights"),
+    "plan": ("wframe.jobs.plan", "estimate what an edition costs: groups, operations, memory, jobs, hours"),
+    "train": ("wframe.engine.train", "train FRAME or wFRAME on groups of nine images (Algorithm 1)"),
     "bench": ("wframe.engine.bench", "compare the engine with a naive PyTorch loop and the machine's ceiling"),
     "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared images"),
-    "weights": ("wframe.scores.weights", "have the classifier that scores here, or say why it isn't"),
-    "score": ("wframe.scores.score", "score a set of images, and how close they are to the training images"),
+    "weights": ("wframe.scores.weights", "fetch or check the classifier's weights, and record why any are missing"),
+    "score": ("wframe.scores.score", "score a set of images and measure their distance to the training images"),
     "score-table": ("wframe.scores.table", "make the table of all scores"),
     "few-images": (
         "wframe.measurements.few_images",
-        "how close a baseline comes to the few images it was trained on",
+        "measure how close a baseline comes to the few images it was trained on",
     ),
-    "piecewise": ("wframe.measurements.piecewise", "is ∇ₓΦ constant around the final chains (Remark 2)?"),
-    "theory": ("wframe.theory.study", "every statement of the paper's theory, computed"),
+    "piecewise": ("wframe.measurements.piecewise", "test whether ∇ₓΦ is constant around the final chains (Remark 2)"),
+    "theory": ("wframe.theory.study", "check every statement of the paper's theory numerically"),
     "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.figures.command", "draw the figures of a study, or the paper's, from finished runs"),
-    "claims": ("wframe.claims.command", "every claim of the paper with a verdict, computed from the results"),
+    "claims": ("wframe.claims.command", "judge every claim of the paper from the results"),
     "report": ("wframe.report.page", "write the page that shows everything"),
-    "trace": ("wframe.record.trace", "from an output back to the source images that it was made from"),
-    "check": ("wframe.record.check", "is any result stale, drifted or orphaned?"),
-    "publish": ("wframe.record.publish", "one archive of code and results that others can verify"),
-    "verify": ("wframe.record.verify", "is a published archive whole, and what its records say?"),
-    "config": ("wframe.config.command", "check an edition, or print its schema or its full form"),
+    "trace": ("wframe.record.trace", "trace an output back to the source images it was made from"),
+    "check": ("wframe.record.check", "find stale, drifted or orphaned results"),
+    "publish": ("wframe.record.publish", "pack code and results into one archive that others can verify"),
+    "verify": ("wframe.record.verify", "check that a published archive is complete and unchanged"),
+    "config": ("wframe.config.command", "check an edition and print it in full, or print the schema"),
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
     "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),
 }
@@ -50,14 +50,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; print a `UserError` without a traceback.
 
     Returns:
-        0 when all is well, 2 for what the user can mend, 130 when interrupted, 141 when nobody reads on.
+        0 on success, 2 for what the user can fix, 130 when interrupted, 141 when the output pipe is closed.
     """
     parser = argparse.ArgumentParser(
         prog="wframe",
-        description="FRAME Revisited (wFRAME), regenerated from raw images: each step of the workflow by hand.",
+        description="FRAME Revisited (wFRAME), regenerated from raw images: each step of the workflow as a command.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18, width=110),
     )
-    parser.add_argument("--step", help=argparse.SUPPRESS)  # the workflow's job, as JSON: its outputs are stamped
+    parser.add_argument("--step", help=argparse.SUPPRESS)  # the workflow's job as JSON, for stamping its outputs
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     argv = sys.argv[1:] if argv is None else argv
     for name, (module, summary) in COMMANDS.items():
@@ -78,8 +78,8 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"wframe {args.command}: {error}{_place()}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader has seen enough, as in `wframe trace ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
+    except BrokenPipeError:  # the reader closed the pipe, as in `wframe trace ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
         return 141
     except KeyboardInterrupt:
         print(f"wframe {args.command}: interrupted", file=sys.stderr)
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _place() -> str:
-    """Say where a cluster's job ran, for a message; nothing elsewhere."""
+    """Return where this cluster job runs, as the end of a message; empty outside a cluster."""
     job = os.environ.get("SLURM_JOB_ID")
     return f" (Slurm job {job} on node {platform.node()})" if job else ""
 

@@ -1,8 +1,8 @@
-"""What goes wrong in a way that the user can mend."""
+"""Errors that the user can fix."""
 
 
 class UserError(Exception):
-    """A message for a person: what was wrong, where (file, key, value), and what to do.
+    """A message for the user: what is wrong, where (file, key, value), and what to do.
 
     The command line prints it without a traceback and exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and known by their content."""
+"""Files: written atomically, and identified by their content."""
 
 import errno
 import hashlib
@@ -18,20 +18,22 @@ from wframe.errors import UserError
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place only if the block succeeds.
 
-    Two processes may write the same path at once, also on two machines: each has its own temporary name, the last
+    Two processes may write the same path at once, even on two machines: each has its own temporary name, and the last
     one wins.
 
     Raises:
-        UserError: the folder can't be made or written, or the disk is full. What was there before stays.
+        UserError: the folder can't be created or written, or the disk is full. An existing file is left as it was.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
-        mode = part.stat().st_mode  # as others' files here: safetensors makes one that only its owner may read
+        mode = part.stat().st_mode  # the umask's: safetensors makes a file that only its owner may read
         yield part
         part.chmod(mode)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())  # the content before the name, also when the power fails
         part.replace(path)
     except Exception as error:
         if problem := unwritable(error, path):
@@ -42,9 +44,9 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
 
 def unwritable(error: Exception, path: Path) -> UserError | None:
-    """Say in plain words why `path` couldn't be written; None if the error isn't the system's.
+    """Return an error that explains why `path` couldn't be written; None if it isn't a system error.
 
-    Libraries in Rust (safetensors) have errors of their own, with the system's number in their text.
+    Rust libraries (safetensors) have their own errors, with the system's error number in the text.
     """
     in_text = re.search(r"\(os error (\d+)\)", str(error))
     number = error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
@@ -53,8 +55,7 @@ def unwritable(error: Exception, path: Path) -> UserError | None:
     reason = os.strerror(number) if number else str(error)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
-            f"{path}: the disk is full. Free some space and run the same command again; "
-            f"everything that was finished is kept."
+            f"{path}: the disk is full. Free some space and run the same command again; finished work is kept."
         )
     if number in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
         return UserError(
@@ -64,7 +65,7 @@ def unwritable(error: Exception, path: Path) -> UserError | None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON with sorted keys, whole or not at all."""
+    """Write `value` as indented JSON with sorted keys, atomically."""
     with atomic_write(path) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 

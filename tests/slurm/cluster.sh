@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A Slurm of one node with two pretend GPUs, for the tests and for trying a profile at home; as root.
-# Everything it needs is in DIR (configuration, key, sockets, logs, state), and the link /run/slurm/conf leads there.
+# A one-node Slurm with two fake GPUs, for the tests and for trying out a profile; run it as root.
+# Everything it needs is in DIR (configuration, key, sockets, logs, state); the link /run/slurm/conf points there.
 #
-#   cluster.sh install       the packages, on Debian or Ubuntu
+#   cluster.sh install       install the packages, on Debian or Ubuntu
 #   cluster.sh start DIR
-#   cluster.sh slurmd DIR    start only the node's daemon (again)
+#   cluster.sh slurmd DIR    restart only the node's daemon
 #   cluster.sh stop DIR
 #
-# GPUS, CPUS and MEMORY (MB) of the node can be set: Slurm takes them on trust.
+# Set GPUS, CPUS and MEMORY (MB) to change the node: Slurm doesn't check them.
 set -euo pipefail
 link=/run/slurm/conf # where Slurm looks when there's no /etc/slurm/slurm.conf; SLURM_CONF doesn't reach job steps
 PATH=$PATH:/usr/sbin
@@ -31,14 +31,14 @@ configure() {
         "$here/slurm.conf" >"$dir/slurm.conf"
     : >"$dir/gres.conf"
     for index in $(seq 0 $((GPUS - 1))); do
-        ln -sfn /dev/null "$dir/gpu$index" # stands for the device: Slurm looks at its number and never opens it
+        ln -sfn /dev/null "$dir/gpu$index" # a stand-in for the device: Slurm reads its number and never opens it
         echo "Name=gpu File=$dir/gpu$index" >>"$dir/gres.conf"
     done
 }
 
 start() {
     if [ -e /etc/slurm/slurm.conf ] || [ -e $link ]; then
-        echo "this machine has a Slurm already (/etc/slurm/slurm.conf or $link)" >&2
+        echo "this machine already has a Slurm (/etc/slurm/slurm.conf or $link)" >&2
         return 1
     fi
     configure
@@ -52,7 +52,7 @@ start() {
         sleep 0.2
     done
     tail -n 5 "$dir"/log/*.log >&2
-    echo "the node doesn't come up; its logs are in $dir/log" >&2
+    echo "the node didn't come up; its logs are in $dir/log" >&2
     return 1
 }
 

@@ -1,4 +1,4 @@
-"""What the driver and the queue cost: many shards that take no time, through a Slurm with pretend GPUs; as root.
+"""Measure the overhead of the driver and the queue: many shards that take no time, on a Slurm with fake GPUs; as root.
 
 python tests/slurm/overhead.py [JOBS]
 """
@@ -34,7 +34,7 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         seconds = time.monotonic() - begin
         calls = dict(re.findall(r"^\s+(REQUEST_\w+)\s.*?count:(\d+)", call("sdiag"), re.MULTILINE))
         records = [json.loads(file.read_text()) for file in (folder / "results/runs").rglob("*.json")]
-        print(driver.said[-500:])
+        print(driver.output[-500:])
     finally:
         cluster.stop()
 busy = sum(record["seconds"] for record in records)

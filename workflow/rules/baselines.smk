@@ -1,4 +1,4 @@
-"""Baselines: models of another kind, trained on the same images.
+"""Baselines: other models, trained on the same images.
 
 INPUTS:  results/data/{dataset}/{class}.npy
 OUTPUTS: results/baselines/{baseline}/{repeat}.safetensors, .parquet, .json

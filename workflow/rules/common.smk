@@ -1,4 +1,4 @@
-"""What the rules share: the checked edition, and how a rule's options and inputs depend on its wildcards.
+"""Shared by all rules: the checked edition, and how a rule's options and inputs depend on its wildcards.
 
 INPUTS:  the configuration, config/claims.yaml, config/inputs.yaml
 OUTPUTS: (none: functions only)
@@ -21,8 +21,8 @@ from wframe.jobs import inputs, options, paths, runs
 from wframe.jobs.rules import Rules
 from wframe.record.sweep import explain, litter, sweep
 
-# on a cluster the warning before a time limit goes to all processes of a job: it is meant for the training alone,
-# which sets its own handler and saves a checkpoint
+# on a cluster, the warning before a time limit goes to all processes of a job; only training handles it, and saves a
+# checkpoint
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
@@ -40,9 +40,9 @@ of, study_files, step = RULES.of, RULES.study_files, RULES.step
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
-# What results don't depend on (where things are, how often they're saved) goes through the environment, not parameters.
-# Jobs run in the environment that Snakemake runs in, also when it wasn't activated, and with this checkout's code: an
-# environment that Snakemake makes (--sdm conda) can't install it.
+# What results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters. Jobs run
+# in Snakemake's own environment, even if it isn't activated, and with this checkout's code, which an environment made by
+# Snakemake (--sdm conda) can't install.
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()]),
     PYTHONPATH=f"{workflow.basedir}/src",
@@ -65,7 +65,7 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-# before anything runs: results that aren't what their own step wrote are refused, stale ones are made again
+# before anything runs: refuse results that have changed since their step wrote them, and mark stale ones to be remade
 if workflow.is_main_process and "WFRAME_NO_SWEEP" not in os.environ:
     litter(remove=True)
     _, drifted = sweep(EDITION)

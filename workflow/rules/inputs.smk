@@ -1,12 +1,12 @@
 """From raw data to uint8 arrays, and the bank.
 
-INPUTS:  the data folder (see `wframe data status`), or the images that come with the packages
+INPUTS:  the data folder (see `wframe data status`), or the images embedded in packages
 OUTPUTS: results/config.yaml (the edition in full), results/data/{dataset}/{class}.npy and .parquet, results/bank.safetensors
 """
 
 
 rule config:
-    """Write the edition out in full, so that a result can be read without its defaults."""
+    """Write the edition in full, with all defaults filled in."""
     output:
         "results/config.yaml",
     log:
@@ -35,7 +35,7 @@ rule fetch:
 
 
 rule prepare:
-    """Images of one class to one uint8 array, with a manifest that leads each row back to its source."""
+    """Convert the images of one class to one uint8 array, with a manifest that names the source of each row."""
     input:
         of(inputs.raw_files),
     output:
@@ -57,7 +57,7 @@ rule prepare:
 
 
 rule bank:
-    """The bank of this edition: VGG-16's weights converted, or the builtin bank as it comes with the package."""
+    """Make this edition's bank: convert VGG-16 weights, or copy the package's builtin bank."""
     input:
         inputs.bank_files(EDITION),
     output:

@@ -1,4 +1,4 @@
-"""Measurements on finished runs that need the network; judges read their tables.
+"""Measurements on finished runs that run the bank; judges read their tables.
 
 INPUTS:  results/runs/**, results/baselines/**, results/data/**, results/bank.safetensors
 OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/piecewise.csv
@@ -6,7 +6,7 @@ OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/pi
 
 
 rule few_images:
-    """How close a baseline comes to the few images that it was trained on (Figure 6)."""
+    """Measure how close a baseline comes to the few images that it was trained on (Figure 6)."""
     input:
         samples=of(runs.baseline_samples),
         training=of(runs.baseline_images),
@@ -27,7 +27,7 @@ rule few_images:
 
 
 rule piecewise:
-    """Is ∇ₓΦ constant around the final chains (Remark 2)? On some of wFRAME's runs of the first study."""
+    """Test whether ∇ₓΦ is constant around the final chains (Remark 2), on some wFRAME runs of the first study."""
     input:
         samples=runs.first_samples(EDITION, most=4),
         bank="results/bank.safetensors",

@@ -8,7 +8,7 @@ OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex,
 
 
 rule summarise:
-    """All curves of a study in one tidy table, and its table of final values with paired differences."""
+    """Join all curves of a study in one tidy table, and make its table of final values with paired differences."""
     input:
         study_files("parquet"),
     output:
@@ -30,7 +30,7 @@ rule summarise:
 
 
 rule figures:
-    """The figures of a study, each as PNG and PDF with its numbers as CSV; `index.json` lists them."""
+    """Draw the figures of a study, each as PNG and PDF with its numbers as CSV; `index.json` lists them."""
     input:
         curves="results/studies/{study}.parquet",
         images=study_files("safetensors"),
@@ -49,7 +49,7 @@ rule figures:
 
 
 rule paper_figures:
-    """The paper's Figures 1 to 9, in its own arrangement; `index.json` lists them, and says which can't be drawn."""
+    """Draw the paper's Figures 1 to 9 in the paper's layout; `index.json` lists them, and why any can't be drawn."""
     input:
         expand("results/studies/{study}.parquet", study=EDITION.studies),
         runs.run_files(EDITION, "safetensors"),
@@ -69,7 +69,7 @@ rule paper_figures:
 
 
 rule claims:
-    """Every claim of the paper with its verdict."""
+    """Judge every claim of the paper."""
     input:
         expand("results/studies/{study}.parquet", study=EDITION.studies),
         paths.score_tables(EDITION),
@@ -94,7 +94,7 @@ rule claims:
 
 
 rule report:
-    """The page."""
+    """Write the page and the manifest."""
     input:
         "results/config.yaml",
         "results/bank.safetensors",

@@ -1,13 +1,13 @@
-"""The score table: real images, samples and baselines through one classifier, and the nearest training images.
+"""The score table: real images, samples and baselines scored by one classifier, and the nearest training images.
 
 INPUTS:  results/data/**, results/runs/**, results/baselines/**, the classifier's weights
-OUTPUTS: results/scores/weights.json (whether the classifier is here), results/scores/{row}.json,
+OUTPUTS: results/scores/weights.json (whether the classifier's weights are available), results/scores/{row}.json,
          results/tables/scores.csv and .tex
 """
 
 
 rule weights:
-    """Have the classifier here, or record why it isn't: the scores then say so, and all else is made."""
+    """Fetch or check the classifier's weights. If they are missing, record why; all other results are still made."""
     output:
         paths.WEIGHTS_RECORD,
     log:
@@ -48,7 +48,7 @@ rule score:
 
 
 rule score_table:
-    """The table of all rows."""
+    """Make the table of all rows."""
     input:
         paths.score_records(EDITION),
     output:

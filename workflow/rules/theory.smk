@@ -1,4 +1,4 @@
-"""The paper's theory, checked by numbers: needs no images, only the bank.
+"""The paper's theory, checked numerically; it needs no images, only the bank.
 
 INPUTS:  results/bank.safetensors
 OUTPUTS: results/theory.json, results/figures/theory/
@@ -6,7 +6,7 @@ OUTPUTS: results/theory.json, results/figures/theory/
 
 
 rule theory:
-    """Compute every statement of the paper's theory: does it hold, as printed or corrected?"""
+    """Check every statement of the paper's theory numerically: does it hold, as printed or as corrected?"""
     input:
         bank="results/bank.safetensors",
     output:

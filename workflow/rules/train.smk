@@ -6,7 +6,7 @@ OUTPUTS: results/runs/{study}/{dataset}/{class}/{setting}/{method}-{repeat}/{sha
 
 
 rule train:
-    """Learn FRAME or wFRAME on one shard: groups of nine images, all in one batch as far as memory allows."""
+    """Train FRAME or wFRAME on one shard: groups of nine images, batched as far as memory allows."""
     input:
         observed="results/data/{dataset}/{class_}.npy",
         bank="results/bank.safetensors",
@@ -28,7 +28,7 @@ rule train:
         out="results/runs/{study}/{dataset}/{class_}/{setting}/{method}-{repeat}/{shard}",
         step=step("train"),
     shell:
-        # exec: a signal to the job's processes must reach the training itself, not a shell that dies of it
+        # exec: a signal to the job must reach the training process itself, not a shell that the signal kills
         "exec python -m wframe --step {params.step:q} train {params.options:q} --observed {input.observed:q} --bank {input.bank:q}"
         f" --out {{params.out:q}} --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

@@ -1,4 +1,4 @@
-"""What every part of the configuration shares: strictness, names, and error messages for people."""
+"""Shared by all parts of the configuration: strict models, names, and readable error messages."""
 
 import json
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Model(BaseModel):
 
 
 class OneOf:
-    """An annotation: one of the names in a registry, as `Literal` would have it: `Annotated[str, OneOf(READINGS)]`."""
+    """An annotation like `Literal`, for the names in a registry: `Annotated[str, OneOf(READINGS)]`."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = list(names)
@@ -28,7 +28,7 @@ class OneOf:
 
 
 def with_changes(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
-    """Return values with a command line's changes, each NAME=VALUE; a VALUE that isn't JSON is text."""
+    """Return `values` with changes from the command line, each NAME=VALUE; a VALUE that isn't JSON is a string."""
     values = dict(values)
     for change in changes:
         name, _, text = change.partition("=")
@@ -40,7 +40,7 @@ def with_changes(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, where: str) -> str:
-    """Return one line per problem: the key's path, the value, what is allowed."""
+    """Return one line per problem: the key's path, the value, and what is allowed."""
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
@@ -56,7 +56,7 @@ def require(kind: str, name: str | None, known: Iterable[str], where: str) -> No
     """Refuse a name that isn't among the known ones.
 
     Raises:
-        ValueError: naming the place and what is known.
+        ValueError: names the place and the known names.
     """
     if name not in (known := list(known)):
         raise ValueError(f"{where}: there is no {kind} {name!r} (known: {', '.join(known) or 'none'})")

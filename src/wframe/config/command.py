@@ -1,4 +1,4 @@
-"""`wframe config`: check an edition, or print its schema or its full form."""
+"""`wframe config`: check an edition and print it in full, or print the schema."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ def schema() -> dict[str, Any]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe config`."""
     parser.add_argument("file", nargs="?", type=Path, help="the edition to check and print in full")
-    parser.add_argument("--json", help="an edition as JSON text, instead of a file")
+    parser.add_argument("--json", help="an edition as a JSON string, instead of a file")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
 
 
@@ -36,4 +36,4 @@ def main(args: argparse.Namespace) -> None:
         full = edition.model_dump(mode="json", by_alias=True)
         yaml.safe_dump(full, sys.stdout, sort_keys=False, allow_unicode=True)
     else:
-        raise UserError("give the edition's file, or --schema")
+        raise UserError("pass the edition's file, or --schema")

@@ -12,20 +12,20 @@ EXTRACTORS = module_names("wframe.scores.extractors")
 
 
 class ScoreRow(Model):
-    """Which images a row of the score table is about: a dataset's own, a study's samples, or a baseline's."""
+    """The images behind a row of the score table: a dataset's real images, a study's samples, or a baseline's."""
 
-    title: str | None = Field(None, description="its name in the table")
-    dataset: Name | None = Field(None, description="alone: the dataset's real images; else with study and method")
+    title: str | None = Field(None, description="name in the table")
+    dataset: Name | None = Field(None, description="alone: the dataset's real images; otherwise with study and method")
     study: Name | None = None
     method: Method | None = None
-    setting: Name | None = Field(None, description="of the study; null: its first one")
+    setting: Name | None = Field(None, description="a setting of the study; null: its first one")
     baseline: Name | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ScoreRow":
         given = {name for name in self.model_fields_set - {"title", "setting"} if getattr(self, name) is not None}
         if given not in ({"dataset"}, {"study", "dataset", "method"}, {"baseline"}):
-            raise ValueError("a row has `dataset`; or `study`, `dataset` and `method`; or `baseline`; nothing else")
+            raise ValueError("a row has `dataset`; or `study`, `dataset` and `method`; or `baseline`; no other keys")
         if self.setting is not None and self.study is None:
             raise ValueError("`setting` needs `study`")
         return self
@@ -35,23 +35,24 @@ class Scores(Model):
     """The Inception score (or one by another classifier) of real, synthesised and generated images."""
 
     extractor: Annotated[str, OneOf(EXTRACTORS)] = Field(
-        description="whose class probabilities: Inception's give the paper's score; the others stand in for it "
-        "under their own names"
+        description="the classifier: inception gives the paper's score; the others are stand-ins under their own names"
     )
-    weights: str | None = Field(None, description="inception, squeezenet: the file, relative to the data folder")
-    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first, if they can be had")
-    splits: int = Field(10, ge=1, description="parts into which a set is cut; the score is their mean")
-    samples: int | None = Field(None, ge=1, description="most images of a set, evenly spread; null: all")
+    weights: str | None = Field(
+        None, description="inception, squeezenet: the weights file, relative to the data folder"
+    )
+    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first, if they are available")
+    splits: int = Field(10, ge=1, description="number of splits of a set; the score is their mean")
+    samples: int | None = Field(None, ge=1, description="maximum images of a set to score, evenly spread; null: all")
     nearest: int | None = Field(
-        1000, ge=1, description="most images of a set compared with all training images; null: all"
+        1000, ge=1, description="maximum images of a set to compare with all training images; null: all"
     )
     held_out: dict[Name, Name] = Field(
         {},
-        description="dataset → the dataset whose images show how far real ones are from its training images; "
-        "without an entry, its own images that weren't trained on",
+        description="dataset → the dataset whose images show how far real images are from its training images; "
+        "without an entry: its own images that weren't trained on",
     )
     gate: Name | None = Field(
-        None, description="inception: the row with all of CIFAR-10's training images; it has to score 11.24 ± 0.11"
+        None, description="inception: the row with all of CIFAR-10's training images, which must score 11.24 ± 0.11"
     )
     rows: dict[Name, ScoreRow] = Field(min_length=1)
 
@@ -62,11 +63,11 @@ class Scores(Model):
         if self.extractor != "pocket" and self.weights is None:
             raise ValueError(f"{self.extractor} needs a weights file: set scores.weights")
         if (self.extractor == "inception") != (self.gate is not None):
-            raise ValueError("an Inception score needs a gate, and no other has one: see scores.gate")
+            raise ValueError("the Inception score needs a gate, other scores have none: see scores.gate")
         if "weights" in self.rows:
             raise ValueError("rows: `weights` is the name of another file in results/scores: rename this row")
         if self.gate is not None and self.gate not in self.rows:
             raise ValueError(f"gate: there is no row {self.gate!r} (rows: {', '.join(self.rows)})")
         if self.gate is not None and (self.rows[self.gate].study or self.rows[self.gate].baseline):
-            raise ValueError("gate: has to be a row of real images: one with `dataset` alone")
+            raise ValueError("gate: must be a row of real images: one with `dataset` alone")
         return self

@@ -1,4 +1,4 @@
-"""Studies: the experiments of an edition, and what their training jobs ask for."""
+"""Studies: the experiments of an edition, and the resources of their training jobs."""
 
 from typing import Annotated, Literal
 
@@ -10,16 +10,18 @@ from wframe.config.learning import LearningChange, Method
 
 
 class Job(Model):
-    """What one training job asks for."""
+    """The resources of one training job."""
 
     threads: int = Field(1, ge=1, description="CPU threads")
     memory_mb: int = Field(2000, ge=500)
-    minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled with each further one")
-    checkpoint_seconds: float = Field(30, ge=0, description="most seconds of work that a kill without warning loses")
-    gpu: Annotated[str, OneOf(DEVICES)] | None = Field(
-        None, description="the GPU that jobs run on: runs are cut into shards by its speed; null: one shard a run"
+    minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled for each further one")
+    checkpoint_seconds: float = Field(
+        30, ge=0, description="seconds between checkpoints: the most work that a kill without warning loses"
     )
-    target_minutes: float = Field(30, gt=0, description="what one training job should take on that GPU")
+    gpu: Annotated[str, OneOf(DEVICES)] | None = Field(
+        None, description="the GPU that jobs run on; its speed decides the number of shards; null: one shard per run"
+    )
+    target_minutes: float = Field(30, gt=0, description="how long one training job should take on that GPU")
 
     @model_validator(mode="after")
     def _limit_above_target(self) -> "Job":
@@ -36,17 +38,17 @@ class Study(Model):
 
     datasets: list[Name] = Field(min_length=1)
     settings: dict[Name, LearningChange] = Field(
-        {"base": LearningChange()}, min_length=1, description="each name with the constants that it changes"
+        {"base": LearningChange()}, min_length=1, description="each setting's name and the constants it changes"
     )
     methods: list[Method] = Field(["frame", "wframe"], min_length=1)
     repeats: int = Field(1, ge=1, description="runs with different noise")
-    groups: int | None = Field(None, ge=1, description="groups of each class to learn; null: all")
+    groups: int | None = Field(None, ge=1, description="number of groups to learn in each class; null: all")
     shards: int | None = Field(
-        None, ge=1, description="training jobs into which a run is cut; null: by job.gpu and job.target_minutes"
+        None, ge=1, description="number of training jobs per run; null: from job.gpu and job.target_minutes"
     )
     snapshots: list[int] = Field(
-        [], description="iterations after which the chains are kept, for each shard's first group"
+        [], description="iterations after which to keep the chains of each shard's first group"
     )
-    show: Literal["datasets", "settings"] = Field("datasets", description="what its figures set side by side")
-    title: str | None = Field(None, description="its heading on the page")
-    text: str = Field("", description="what it is for, on the page")
+    show: Literal["datasets", "settings"] = Field("datasets", description="what the study's figures compare")
+    title: str | None = Field(None, description="heading on the page")
+    text: str = Field("", description="introduction on the page: the purpose of the study")

@@ -1,4 +1,4 @@
-"""Which processes have worked on a shard: a kill, a preemption or a time limit makes another one."""
+"""Attempts: the processes that have worked on a shard. A kill, a preemption or a time limit starts another one."""
 
 import os
 import platform
@@ -13,11 +13,11 @@ from wframe.files import read_json, write_json
 
 
 class Attempts:
-    """The processes that have worked on a shard: where, how long, how far; kept beside its checkpoints.
+    """The processes that have worked on a shard: where, how long, how far; stored beside its checkpoints.
 
-    Each entry: `host`, `slurm_job` and `cuda_visible_devices` (None where they aren't set), `began` (UTC), `seconds`,
-    `iterations` (of batches, done there), `resumed_from` (the iteration of the checkpoint that it resumed from; None:
-    from the start).
+    Each entry has `host`, `slurm_job` and `cuda_visible_devices` (None if not set), `began` (UTC), `seconds`,
+    `iterations` (of batches, done by this process), `resumed_from` (the iteration of the checkpoint it resumed from;
+    None if it started from the beginning).
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,8 +35,8 @@ class Attempts:
         if path.exists():
             try:
                 self.before = read_json(path)
-            except UserError as error:  # it's a record only: the work goes on without it
-                print(f"{error}; earlier attempts aren't on record", file=sys.stderr)
+            except UserError as error:  # only a record: continue without it
+                print(f"{error}; earlier attempts won't be recorded", file=sys.stderr)
         self.save()
 
     @property
@@ -45,10 +45,10 @@ class Attempts:
         return [*self.before, self.this | {"seconds": round(time.monotonic() - self.begin, 3)}]
 
     def resumed(self, t: int) -> None:
-        """Note that this process resumes from iteration t."""
+        """Record that this process resumes from iteration t."""
         if self.this["resumed_from"] is None:
             self.this["resumed_from"] = t
 
     def save(self) -> None:
-        """Keep the list."""
+        """Write the list to disk."""
         write_json(self.path, self.all)

@@ -1,6 +1,6 @@
-"""`wframe bench`: the engine against a naive PyTorch loop, the machine's ceiling, and how cost grows.
+"""`wframe bench`: compare the engine with a naive PyTorch loop and the machine's ceiling, and measure how cost grows.
 
-Machines are noisy, so what is compared runs in turn in one process, and what is reported are ratios, pair by pair.
+Machines are noisy, so the two sides of a comparison take turns in one process, and ratios are taken pair by pair.
 """
 
 import argparse
@@ -37,15 +37,15 @@ Ratio = dict[str, float]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe bench`."""
     add = parser.add_argument
-    add("--out", type=Path, default=Path("results/bench.json"), help="the figures; a chart (.png) is drawn beside it")
+    add("--out", type=Path, default=Path("results/bench.json"), help="the measurements; a chart (.png) goes beside it")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--precision", choices=["fp32", "tf32", "bf16"], help="of the engine; default fp32, on a GPU tf32")
-    add("--pairs", type=int, default=5, help="how often each comparison is run")
+    add("--precision", choices=["fp32", "tf32", "bf16"], help="the engine's precision; default: fp32, on a GPU tf32")
+    add("--pairs", type=int, default=5, help="how often to run each comparison")
     add("--threads", type=int, help="CPU threads; default: all")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Measure, print a line per figure, write JSON and a chart."""
+    """Measure, print one line per measurement, write JSON and a chart."""
     device = choose_device(args.device)
     configure_process(args.threads)
     precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
@@ -72,8 +72,8 @@ def main(args: argparse.Namespace) -> None:
         r = figures[name]
         print(f"{name}: {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}); {r['groups']} groups")
     for name in ("ceiling", "ceiling_64"):
-        said = ", ".join(f"{key} {value:.3g}" for key, value in figures[name].items())
-        print(f"{name}: {said}")
+        text = ", ".join(f"{key} {value:.3g}" for key, value in figures[name].items())
+        print(f"{name}: {text}")
     print(f"{args.out}, {args.out.with_suffix('.png')}")
 
 
@@ -85,7 +85,7 @@ class Bench:
         self.bank = load_bank(BUILTIN_BANK)
 
     def batch(self, side: int) -> int:
-        """Return the engine's batch at this size; on a GPU no more than what a minute is enough for."""
+        """Return the engine's batch size for images of this side, limited on a GPU to keep runs under a minute."""
         return min(choose_batch(Constants(), side, self.device, set_precision(self.precision)), 1024)
 
     def engine(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
@@ -106,7 +106,7 @@ class Bench:
         return run
 
     def naive(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
-        """Return one learning iteration the naive loop, one group after the other, as a call."""
+        """Return one learning iteration of the naive loop, one group after the other, as a call."""
         bank = self.bank.to(c.unit, self.device, torch.float32, torch.contiguous_format)
         y = random_images(groups, c.M, side, self.device)
         θ = [naive_responses(bank, part).mean(0) * 1e-3 for part in y]
@@ -119,8 +119,8 @@ class Bench:
         return run
 
     def in_turn(self, ours: Callable[[], None], other: Callable[[], None], scale: float = 1.0) -> Ratio:
-        """Return how many times longer `other` takes than `ours`, times `scale`: median and range of the pairs."""
-        for run in (ours, other):  # to warm up
+        """Return the ratio of `other`'s time to `ours`, times `scale`: median and range over the pairs."""
+        for run in (ours, other):  # warm up
             run()
         ratios = []
         for _ in range(self.pairs):
@@ -129,18 +129,18 @@ class Bench:
         return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
 
     def against_naive(self, groups: int, side: int) -> dict[str, Any]:
-        """Return the engine's speed over the naive loop's, in images·steps per second (wFRAME, L = 10)."""
+        """Return the engine's speed-up over the naive loop, in images·steps per second (wFRAME, L = 10)."""
         c = Constants(T=1, L=10)
-        alone = min(groups, 4)  # one at a time takes the same for each
+        alone = min(groups, 4)  # the naive loop takes the same time for each group
         ratio = self.in_turn(self.engine(groups, side, c), self.naive(alone, side, c), scale=groups / alone)
         return {**ratio, "groups": groups, "side": side}
 
     def ceiling(self, side: int) -> dict[str, float]:
-        """Return the engine's rate in convolution work over the ceiling's, all in TFLOP/s, measured in turn.
+        """Return the engine's convolution rate and the ceilings' rates in TFLOP/s, measured in turn, and their ratios.
 
         The ceilings are a large matrix product and the best single convolution at these shapes, in the engine's
-        precision. `convolutions` is F(x) and Jᵀθ alone, `iteration` a whole iteration of FRAME with its noise,
-        updates and measures.
+        precision. `iteration` is a whole iteration of FRAME with its noise, updates and measures, counting
+        convolutions only.
         """
         c, groups = Constants(T=1, L=10, beta=0.0), self.batch(side)
         images, type_ = groups * c.M, set_precision(self.precision)
@@ -161,7 +161,7 @@ class Bench:
                 product = seconds(partial(torch.matmul, a, a))
                 best = max(flops / seconds(run) for flops, run in layers.values())
                 iteration = work / seconds(whole)
-                if turn:  # the first one warms up
+                if turn:  # the first turn is a warm-up
                     rates["matrix"].append(2 * n**3 / product)
                     rates["convolution"].append(best)
                     rates["iteration"].append(iteration)
@@ -182,7 +182,7 @@ class Bench:
         return {**ratio, "groups": groups, "side": side}
 
     def growth(self) -> dict[str, list[list[float]]]:
-        """Return seconds of an iteration against G, the image's side and L (least of the repeats)."""
+        """Return the seconds of an iteration against G, the image's side and L (minimum over the repeats)."""
         least = lambda run: min(seconds(run) for _ in range(self.pairs))  # noqa: E731
         c, most = Constants(T=1, L=5), self.batch(32)
         counts = sorted({max(1, most * k // 4) for k in (1, 2, 4)} | {1})
@@ -194,7 +194,7 @@ class Bench:
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Return how long a call takes, until the device has done it."""
+    """Return how long a call takes, until the device has finished."""
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     wait()
     begin = time.perf_counter()
@@ -204,7 +204,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def draw(figures: dict[str, Any], path: Path) -> None:
-    """Draw the chart: speed-ups, rates against the ceiling, growth."""
+    """Draw the chart: speed-ups, rates and ceilings, growth."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -219,7 +219,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     ]
     speed.bar(list(names.values()), middle, yerr=spread, color="#1f5f8b", ecolor="black")
     speed.axhline(1, color="black", lw=0.5)
-    speed.set_title("times the naive loop")
+    speed.set_title("speed-up over the naive loop")
     parts = {"matrix": "matrix product", "convolution": "best convolution", "iteration": "whole iteration"}
     for offset, (name, label) in enumerate((("ceiling", "32×32"), ("ceiling_64", "64×64"))):
         heights = [figures[name][f"{part}_tflops"] for part in parts]

@@ -1,8 +1,8 @@
-"""The batched learner: all groups of a shard through Algorithm 1, as many at once as memory allows.
+"""The batched learner: runs Algorithm 1 on all groups of a shard, as many at once as memory allows.
 
-Groups share nothing but the frozen bank, so a batch of them is one launch. Results don't depend on how groups
-are batched (to rounding), and nothing finished is lost: each batch is kept when it is done, and a checkpoint
-is saved every few iterations within it.
+Groups share only the frozen bank, so they are learned in one batch. Up to rounding, results don't depend on how
+groups are batched. Finished work isn't lost: each batch is saved when it ends, and a checkpoint is saved every few
+iterations in between.
 """
 
 import sys
@@ -32,17 +32,17 @@ from wframe.runtime.progress import Progress
 
 @dataclass
 class Work:
-    """What a shard has to learn."""
+    """A shard's input: what to learn, and how."""
 
     bank: Bank  # in unit 1, on the CPU
     constants: Constants
     observed: np.ndarray  # (G, M, H, W, 3) uint8
     keys: list[int]  # 64-bit random keys of the groups
     device: torch.device
-    key: str  # identifies the work: everything that the result depends on
-    checkpoints: Path  # the folder for checkpoints of this work
+    key: str  # a hash of everything the result depends on
+    checkpoints: Path  # the folder for checkpoints
     snapshots: tuple[int, ...] = ()  # iterations after which the first group's chains are kept
-    batch: int | None = None  # most groups at once; None: as many as memory allows
+    batch: int | None = None  # maximum groups at once; None: as many as memory allows
     every: float = 30.0  # seconds between checkpoints
     title: str = "train"
     precision: torch.dtype = torch.float32  # of the bank's convolutions
@@ -51,22 +51,22 @@ class Work:
 
 @dataclass
 class Learned:
-    """What a shard has learned."""
+    """A shard's result."""
 
     images: np.ndarray  # (G, M, H, W, 3) uint8: the chains at the end
     records: dict[str, np.ndarray]  # measure → (T, G)
-    snapshots: np.ndarray  # (S, M, H, W, 3) uint8: the first group's chains after the asked iterations
+    snapshots: np.ndarray  # (S, M, H, W, 3) uint8: the first group's chains after the requested iterations
     batch: int  # groups at once
-    attempts: list[dict[str, Any]]  # the processes that worked on it, this one last (see `Attempts`)
+    attempts: list[dict[str, Any]]  # the processes that worked on the shard, this one last (see `Attempts`)
 
 
 def learn(work: Work) -> Learned:
     """Learn all groups of a shard (Algorithm 1), batch by batch.
 
-    Resumes from the work's checkpoint if there is one. When memory runs out, the batch is halved.
+    Resume from the work's checkpoint if there is one. If memory runs out, halve the batch.
 
     Raises:
-        Stopped: a signal (SIGTERM, SIGUSR1, SIGINT) came; a checkpoint is saved.
+        Stopped: a signal arrived (SIGTERM, SIGUSR1, SIGINT); a checkpoint was saved.
     """
     c, (G, M) = work.constants, work.observed.shape[:2]
     size = min(choose_batch(c, work.observed.shape[2], work.device, work.precision), G, work.batch or G)
@@ -97,9 +97,9 @@ def learn(work: Work) -> Learned:
 
 
 def remove_checkpoints(work: Work) -> None:
-    """Remove the work's checkpoints, once its results are safe, and what a kill in the middle of a write left.
+    """Remove the work's checkpoints, once its results are written, and temporary files left by killed processes.
 
-    A part younger than a minute stays: another process may be at the same work, and writing it.
+    Keep temporary files younger than a minute: another process may be writing them for the same work.
     """
     for path in work.checkpoints.glob(f"{work.key[:16]}-*"):
         path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def remove_checkpoints(work: Work) -> None:
 
 
 def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attempts: Attempts) -> dict[str, Tensor]:
-    """Learn the groups of `span` together; from the batch's checkpoint, if there is one."""
+    """Learn the groups of `span` together; resume from the batch's checkpoint if there is one."""
     c = work.constants
     path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
     saved = checkpoint.load(path, work.key, torch.device("cpu"))
@@ -162,7 +162,7 @@ def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attemp
 def _begin(
     work: Work, bank: Bank, observed: Observed, saved: tuple[dict[str, Tensor], dict] | None
 ) -> tuple[State, list[Tensor], list[Tensor]]:
-    """Return where a batch starts or resumes: state, history of measures, snapshots."""
+    """Return the state, history of measures and snapshots from which a batch starts or resumes."""
     if saved is None:
         return start(bank, observed), [], []
     tensors, about = saved
@@ -186,11 +186,11 @@ def _save(path: Path, key: str, state: State, history: list[Tensor], snapshots: 
 
 
 def _stack(snapshots: list[Tensor], like: Tensor) -> Tensor:
-    """Stack snapshots; without any, return an empty stack of images of the shape of `like`'s."""
+    """Stack snapshots; if there are none, return an empty stack of images shaped like those of `like`."""
     return torch.stack(snapshots) if snapshots else torch.zeros((0, *like.shape[1:]), dtype=torch.uint8)
 
 
 def _mean_R(record: Record) -> str:
-    """The mean R of the groups that haven't diverged, as text."""
+    """Return the mean R of the groups that haven't diverged, as text."""
     finite = record.R[~record.R.isnan()]
     return f"{float(finite.mean()):.3f}" if len(finite) else "diverged"

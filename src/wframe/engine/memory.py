@@ -1,4 +1,4 @@
-"""How many groups to learn at once: what fits into memory and still gains speed."""
+"""How many groups to learn at once: as many as fit into memory and still gain speed."""
 
 import torch
 
@@ -6,7 +6,7 @@ from wframe.model.constants import Constants
 
 
 def bytes_per_group(side: int, M: int = 9, itemsize: int = 4, θ_per_position: bool = True) -> int:
-    """Return the memory that one group needs at its peak, in bytes.
+    """Return the peak memory of one group, in bytes.
 
     Per image of S² pixels: layer 1's output and its cotangent (64 S² each, and layer 2's output before the
     pool), the pooled quarter (twice, with an 8-byte index), layers 3 and 4 with cotangents (128 · S²/4 each),
@@ -22,7 +22,7 @@ def bytes_per_group(side: int, M: int = 9, itemsize: int = 4, θ_per_position: b
 def choose_batch(constants: Constants, side: int, device: torch.device, precision: torch.dtype) -> int:
     """Return how many groups of images of side² pixels to learn at once."""
     if device.type != "cuda":
-        # a CPU gains nothing once its cores are busy, and loses the cache
+        # on a CPU, a larger batch gains nothing once all cores are busy, and overflows the cache
         return max(1, 4 * 32 * 32 // (side * side))
     free, _ = torch.cuda.mem_get_info(device)
     needed = bytes_per_group(side, constants.M, precision.itemsize, constants.theta == "position")

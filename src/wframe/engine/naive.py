@@ -1,4 +1,4 @@
-"""The naive PyTorch loop: Algorithm 1 as one would write it first, which the engine is compared with.
+"""The naive PyTorch loop: the obvious implementation of Algorithm 1, with which the engine is compared.
 
 Eager fp32, one group at a time, autograd for ∇ₓΦ and double backward for the penalty, contiguous layout, `torch.randn`.
 """
@@ -12,14 +12,14 @@ from wframe.model.constants import Constants
 
 
 def random_images(groups: int, M: int, side: int, device: torch.device) -> Tensor:
-    """Return random smooth images in the unit of x: (G, M, 3, side, side)."""
+    """Return random smooth images in x's unit: (G, M, 3, side, side)."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(groups * M, 3, side // 4, side // 4, generator=generator) - 0.5
     return torch.nn.functional.interpolate(coarse, scale_factor=4).view(groups, M, 3, side, side).to(device)
 
 
 def naive_responses(bank: Bank, x: Tensor) -> Tensor:
-    """F(x) as one would write it first: (N, K, h, w)."""
+    """Return F(x), (N, K, h, w), implemented the obvious way."""
     (w1, b1), (w2, b2), (w3, b3), (w4, b4) = bank.layers
     h = relu(conv2d(relu(conv2d(x, w1, b1, padding=1)), w2, b2, padding=1))
     h = max_pool2d(h, 2)
@@ -27,7 +27,7 @@ def naive_responses(bank: Bank, x: Tensor) -> Tensor:
 
 
 def naive_iteration(bank: Bank, c: Constants, y: Tensor, θ: Tensor) -> Tensor:
-    """One iteration of Algorithm 1 for one group, by autograd; return the next θ (K, h, w)."""
+    """Run one iteration of Algorithm 1 on one group, with autograd; return the next θ (K, h, w)."""
     a, b, s = c.step
     H_obs = naive_responses(bank, y).mean(0)
     x = torch.zeros_like(y)

@@ -1,4 +1,4 @@
-"""How fast this machine learns, measured for a moment."""
+"""How fast this machine learns, measured briefly."""
 
 import os
 import time
@@ -16,9 +16,9 @@ from wframe.weights import BUILTIN_BANK
 
 
 def measure_rate(side: int, device: torch.device, seconds: float = 2.0) -> float:
-    """Return the rate, in operations a second, at which this machine learns images of side² pixels.
+    """Return this machine's learning rate on images of side² pixels, in floating-point operations per second.
 
-    Whole iterations of Algorithm 1 on random images, in batches as `wframe train` would choose them.
+    Run whole iterations of Algorithm 1 on random images, in the batches that `wframe train` would choose.
     """
     c = Constants(T=1, L=4, beta=0.0)
     precision = set_precision("tf32" if device.type == "cuda" else "fp32")
@@ -29,7 +29,7 @@ def measure_rate(side: int, device: torch.device, seconds: float = 2.0) -> float
         y = torch.rand(groups, c.M, 3, side, side, device=device) - 0.5
         observed = observe(bank, c, y)
         state = start(bank, observed)
-        state, _ = iterate(bank, c, keys, observed, state)  # to warm up
+        state, _ = iterate(bank, c, keys, observed, state)  # warm up
         begin, done = time.monotonic(), 0
         while time.monotonic() - begin < seconds:
             state, record = iterate(bank, c, keys, observed, state)
@@ -40,5 +40,5 @@ def measure_rate(side: int, device: torch.device, seconds: float = 2.0) -> float
 
 
 def device_name(device: torch.device) -> str:
-    """Return what a device is called."""
+    """Return a device's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"

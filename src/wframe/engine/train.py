@@ -1,4 +1,4 @@
-"""`wframe train`: one shard of one run, from prepared images to samples, curves and a record."""
+"""`wframe train`: train one shard of one run, from prepared images to samples, curves and a record."""
 
 import argparse
 import json
@@ -38,28 +38,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--observed", type=Path, required=True, help="the observed images (.npy, from `wframe prepare`)")
     add("--bank", default="builtin", help="`builtin`, or a bank file made by `wframe bank`")
     add("--out", type=Path, required=True, help="results: OUT.safetensors, OUT.parquet and OUT.json")
-    add("--method", choices=["frame", "wframe"], default="wframe", help="FRAME sets β to 0")
+    add("--method", choices=["frame", "wframe"], default="wframe", help="frame sets β to 0")
     add("--constants", type=json.loads, default={}, help="constants of Algorithm 1 as JSON")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="one constant, say --set lambda=1e-3")
-    add("--study", default="none", help="a name, for the curves and the record")
-    add("--dataset", default="images", help="a name, for the random key, the curves and the record")
-    add("--class", dest="class_", default="all", help="a name, for the random key, the curves and the record")
-    add("--setting", default="base", help="a name, for the curves and the record")
-    add("--repeat", type=int, default=0, help="another repeat has different noise")
-    add("--seed", type=int, default=0, help="another seed has different noise everywhere")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="one constant, e.g. --set lambda=1e-3")
+    add("--study", default="none", help="the study's name, for the curves and the record")
+    add("--dataset", default="images", help="the dataset's name, for the random key, the curves and the record")
+    add("--class", dest="class_", default="all", help="the class, for the random key, the curves and the record")
+    add("--setting", default="base", help="the setting's name, for the curves and the record")
+    add("--repeat", type=int, default=0, help="each repeat has different noise")
+    add("--seed", type=int, default=0, help="each seed has different noise everywhere")
     add("--groups", type=int, help="learn only this many groups of the class")
     add("--shard", default="0/1", metavar="I/N", help="learn the I-th of N equal parts of the groups")
-    add("--snapshots", type=_integers, default=(), help="iterations after which to keep the chains, say 1,10,30")
+    add("--snapshots", type=_integers, default=(), help="iterations after which to keep the chains, e.g. 1,10,30")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--precision", choices=list(PRECISIONS), help="of the convolutions; default fp32, on a GPU tf32")
-    add("--batch", type=int, help="most groups at once; default: what memory allows")
-    add("--threads", type=int, help="CPU threads; default: all that this process may use")
+    add("--precision", choices=list(PRECISIONS), help="precision of the convolutions; default: fp32, on a GPU tf32")
+    add("--batch", type=int, help="maximum groups at once; default: as many as memory allows")
+    add("--threads", type=int, help="CPU threads; default: all cores this process may use")
     add("--checkpoints", type=Path, help="folder for checkpoints; default: .checkpoints beside OUT")
     add("--checkpoint-every", type=float, default=30.0, metavar="SECONDS")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Learn one shard; on a signal save a checkpoint and return 75 (the same command continues)."""
+    """Learn one shard; on a signal, save a checkpoint and return 75 (the same command resumes)."""
     begin = time.monotonic()
     constants = parse_constants(args.constants, args.set, args.method)
     configure_process(args.threads)
@@ -144,7 +144,7 @@ def parse_constants(values: dict[str, Any], changes: list[str], method: str) -> 
     """Return Algorithm 1's constants; FRAME has β = 0.
 
     Raises:
-        UserError: an unknown name or an impossible value.
+        UserError: a name is unknown or a value is invalid.
     """
     values = with_changes(values, changes)
     if method == "frame":
@@ -159,11 +159,11 @@ def load_groups(path: Path, M: int, limit: int | None) -> np.ndarray:
     """Return the images of a prepared array as groups, (G, M, H, W, 3) uint8.
 
     Raises:
-        UserError: not a prepared array, sides that the bank's pool can't halve, or fewer than M images.
+        UserError: it isn't a prepared array, the bank's pool can't halve a side, or there are fewer than M images.
     """
     images = load_images(path)
     if images.shape[1] % 2 or images.shape[2] % 2:
-        raise UserError(f"{path}: images of {images.shape[1:3]} pixels; the bank's pool needs even sides")
+        raise UserError(f"{path}: the images have {images.shape[1:3]} pixels; the bank's pool needs even sides")
     try:
         return cut(images, M, limit)
     except UserError as error:

@@ -1,1 +1,1 @@
-"""Figures: of each study, and the paper's own."""
+"""Figures: those of each study, and the paper's own."""

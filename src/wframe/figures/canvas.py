@@ -1,4 +1,4 @@
-"""What all figures share: their style, sheets of images, and how a figure is saved."""
+"""Shared by all figures: style, sheets of images, and saving."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +15,9 @@ from matplotlib.figure import Figure as Canvas
 
 from wframe.files import atomic_write, sha256_file
 
-COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # apart for all kinds of colour vision, and in grey
+COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # distinguishable with any colour vision, and in greyscale
 LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
-PAGE = 7.0  # inches: a text block's width
+PAGE = 7.0  # inches: the width of the text block
 STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -32,7 +32,7 @@ STYLE: Any = {
 
 
 class Figure(NamedTuple):
-    """A figure: what it shows in words, and the numbers behind it."""
+    """A figure: the drawing, its title, caption and alt text, and the numbers behind it."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ class Figure(NamedTuple):
     alt: str
     canvas: Canvas
     numbers: pd.DataFrame
-    half: bool = False  # takes half of the page's width
+    half: bool = False  # takes half of the page width
 
 
 def save(figure: Figure, folder: Path) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def tile(images: np.ndarray, columns: int = 3, gap: int = 1) -> np.ndarray:
 
 
 def show(axes: Axes, images: np.ndarray | None, diverged: int | None = None, columns: int = 3) -> None:
-    """Show images as a sheet; say so where a run diverged (`diverged` whole iterations after its start)."""
+    """Show images as a sheet, or a note that the run diverged after `diverged` whole iterations."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -1,6 +1,6 @@
-"""`wframe figures`: the figures of a study or of the paper, each as PNG and PDF with the numbers behind it as CSV.
+"""`wframe figures`: draw the figures of a study or of the paper, each as PNG and PDF with its numbers as CSV.
 
-To add a figure of a study is to add one function that yields `Figure`s to a list of `FIGURES`.
+To add a figure of a study, add a function that yields `Figure`s to a list in `FIGURES`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Draw the figures of a study, or the paper's; `index.json` lists them in order and is written last."""
+    """Draw the figures of a study or of the paper; write `index.json`, which lists them in order, last."""
     store = Store(args.results, editions.load(args.results / "config.yaml"))
     folder = args.results / "figures" / ("paper" if args.paper else args.study)
     for stale in folder.glob("*") if folder.is_dir() else []:
@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def draw_paper(store: Store, folder: Path) -> list[dict[str, Any]]:
-    """Draw the paper's figures; where the edition hasn't what one shows, its entry says why (`missing`)."""
+    """Draw the paper's figures; if the edition lacks what a figure shows, its entry gives the reason (`missing`)."""
     index: list[dict[str, Any]] = []
     for name, draw in PAPER_FIGURES.items():
         try:

@@ -1,4 +1,4 @@
-"""Curves with bands, and strips of snapshots with a curve beside them."""
+"""Curves with confidence bands, and strips of snapshots with a curve beside them."""
 
 import textwrap
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from wframe.results.store import Store
 
 
 def bands_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean of a measure over groups with a 95% t interval: a row per dataset, method, iteration.
+    """Return the mean of a measure over groups with a 95% t interval: a row per dataset, method, iteration.
 
-    Repeats of a group are averaged first. Groups that have diverged aren't in the mean; `n` counts the others.
+    Repeats of a group are averaged first. Diverged groups aren't in the mean; `n` counts the others.
     """
     keys = ["dataset", "method", "iteration"]
     by_group = curves.groupby([*keys, "class", "setting", "group"], sort=False)[measure].mean().reset_index()
@@ -49,14 +49,14 @@ def draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
 
 
 def log_if_wide(axes: Axes, values: pd.Series) -> None:
-    """Use a logarithmic axis where values span more than a decade and a half."""
+    """Use a logarithmic axis if the values span more than a decade and a half."""
     values = values[np.isfinite(values) & (values > 0)]
     if len(values) and values.max() > 30 * values.min():
         axes.set_yscale("log")
 
 
 def energy_scale(axes: Axes, values: pd.Series) -> None:
-    """Mark Φ = 0; where a collapse would flatten all else, use a scale that is linear near 0, logarithmic beyond."""
+    """Mark Φ = 0; if a collapse would flatten all other curves, use a scale that is linear near 0, else logarithmic."""
     axes.axhline(0, color="black", linewidth=0.5)
     values = values[np.isfinite(values)]
     if (largest := values.abs().max()) > 1e5:
@@ -71,7 +71,7 @@ def energy_scale(axes: Axes, values: pd.Series) -> None:
 def draw_curves(
     store: Store, study: str, measure: str, label: str, datasets: Sequence[str] | None = None
 ) -> tuple[Canvas, pd.DataFrame]:
-    """One panel per dataset with both methods' curves."""
+    """Draw one panel per dataset with both methods' curves; return the drawing and its numbers."""
     bands = bands_of(store.all_curves(study), measure)
     datasets = datasets or list(store.study(study).datasets)
     columns = min(3, len(datasets))
@@ -93,7 +93,7 @@ def draw_curves(
 
 
 def strips(store: Store, study: str, runs: list[Run], name: str, title: str, measure: str) -> Figure:
-    """A row of snapshots per method, and beside them the curves of a measure for every group."""
+    """Draw a row of snapshots per method, and beside them the curves of a measure for every group."""
     times = [t for t in sorted(set(store.study(study).snapshots)) if t <= store.all_curves(study)["iteration"].max()]
     columns = max(1, len(times))
     canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.25))
@@ -143,7 +143,7 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
     return Figure(
         name,
         title,
-        "The first group's chains after t learning iterations; thin lines are groups, thick lines their mean.",
+        "The first group's chains after t learning iterations. Thin lines are groups, thick lines their mean.",
         f"{title}: {_story(curves, runs)}",
         canvas,
         curves[["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy"]],
@@ -151,7 +151,7 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
 
 
 def _story(curves: pd.DataFrame, runs: list[Run]) -> str:
-    """What happened to R, in words."""
+    """Describe how R developed, in words."""
     parts = []
     for run in runs:
         R = curves[curves["method"] == run.method].groupby("iteration")["R"].mean().dropna()

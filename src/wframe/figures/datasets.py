@@ -1,4 +1,4 @@
-"""The figures of a study that sets datasets side by side."""
+"""The figures of a study that compares datasets."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from wframe.results.store import Store
 
 
 def samples(store: Store, study: str) -> Iterator[Figure]:
-    """Observed, FRAME and wFRAME images per dataset and class (the paper's Figures 2, 5, 7, 8 and 9)."""
+    """Draw observed, FRAME and wFRAME images per dataset and class (the paper's Figures 2, 5, 7, 8 and 9)."""
     methods = {
         (run.dataset, run.class_, run.setting): {
             other.method: other
@@ -40,7 +40,7 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
         yield Figure(
             f"samples-{dataset}-{class_}" + ("" if setting == "base" else f"-{setting}"),
             label,
-            "Nine observed images of a group, and the nine chains of FRAME and of wFRAME at the end of learning.",
+            "The nine observed images of a group, and the nine chains of FRAME and of wFRAME at the end of learning.",
             f"{label}: sheets of nine images, observed, FRAME and wFRAME, for {groups} group(s).",
             canvas,
             pd.DataFrame(rows, columns=["dataset", "class", "setting", "group", "column"]),
@@ -49,7 +49,7 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
 
 
 def response_distance(store: Store, study: str) -> Iterator[Figure]:
-    """R over the learning iterations, averaged over groups (the paper's Figure 4)."""
+    """Draw R over the learning iterations, averaged over groups (the paper's Figure 4)."""
     canvas, numbers = draw_curves(store, study, "R", "response distance R")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
     outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.mean:.3g}" for row in ends.itertuples())
@@ -64,14 +64,14 @@ def response_distance(store: Store, study: str) -> Iterator[Figure]:
 
 
 def energies(store: Store, study: str) -> Iterator[Figure]:
-    """Φ(x; θ) over the learning iterations (the paper's Figure 1, right)."""
+    """Draw Φ(x; θ) over the learning iterations (the paper's Figure 1, right)."""
     canvas, numbers = draw_curves(store, study, "energy", "energy Φ(x; θ)")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
     outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.mean:.4g}" for row in ends.itertuples())
     yield Figure(
         "energy",
         "Energy Φ of the chains",
-        "Mean over groups with its 95% interval. In the paper the best curve falls slowly towards a little above 0.",
+        "Mean over groups with its 95% interval. In the paper, the best curve falls slowly to slightly above 0.",
         f"Curves of the energy for each dataset. At the end: {outcome}.",
         canvas,
         numbers,
@@ -79,7 +79,7 @@ def energies(store: Store, study: str) -> Iterator[Figure]:
 
 
 def evolution(store: Store, study: str) -> Iterator[Figure]:
-    """The chains' evolution with the energy beside it (the paper's Figure 1)."""
+    """Draw the chains' evolution with the energy beside it (the paper's Figure 1)."""
     for dataset in store.study(study).datasets:
         class_ = store.edition.datasets[dataset].classes[0]
         setting = next(iter(store.study(study).settings))

@@ -1,6 +1,7 @@
-"""`wframe figures --paper`: the paper's Figures 1 to 9 in its own arrangement, from an edition's results.
+"""`wframe figures --paper`: the paper's Figures 1 to 9 in the paper's layout, from an edition's results.
 
-Each function draws one figure, or raises `NotAvailable` where the edition hasn't what it shows; the page says so.
+Each function draws one figure, or raises `NotAvailable` if the edition lacks what it shows; the page then gives the
+reason.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ def standing_for(store: Store, study: str, name: str) -> str:
 
 
 def datasets_for(store: Store, study: str, names: Sequence[str]) -> tuple[dict[str, str], str]:
-    """Return the study's datasets for the paper's names, and words on the names that it has none for."""
+    """Return the study's datasets for the paper's names, and a sentence on the names it has none for."""
     found, missing = {}, []
     for name in names:
         try:
@@ -58,7 +59,7 @@ def figure_2(store: Store) -> Figure:
     return _sheets(
         "figure-2",
         "Scenes and faces",
-        f"First row FRAME, second row wFRAME: the nine chains of the first group.{missing}",
+        f"The nine chains of the first group: FRAME in the first row, wFRAME in the second.{missing}",
         panels,
         numbers,
     )
@@ -94,7 +95,7 @@ def figure_3(store: Store) -> Figure:
                 run = store.run(study, name, method, setting + clipped)
             except NotAvailable:
                 show(axes, None)
-                if column == 0:  # keeps the row's name in its place
+                if column == 0:  # keep the row's name visible
                     axes.set_axis_on()
                     axes.set_box_aspect(1)
                 continue
@@ -114,7 +115,7 @@ def figure_3(store: Store) -> Figure:
     return Figure(
         "figure-3",
         "The collapse study",
-        "Nine chains of the first group at the end of learning, and R averaged over the first class's groups that "
+        "The nine chains of the first group at the end of learning, and the mean R of the first class's groups that "
         "haven't diverged. Clipping bounds |θ|.",
         f"Sheets of nine images: {len(circumstances)} circumstances; rows FRAME, FRAME with clipping, wFRAME.",
         canvas,
@@ -130,7 +131,7 @@ def figure_4(store: Store) -> Figure:
     return Figure(
         "figure-4",
         "Response distance R, averaged over each dataset",
-        f"Mean over groups that haven't diverged, of all classes, with its 95% interval. Lower is better.{missing}",
+        f"Mean over all classes' groups that haven't diverged, with its 95% interval. Lower is better.{missing}",
         f"Curves of R for {', '.join(datasets)}, both methods.",
         canvas,
         numbers,
@@ -153,7 +154,7 @@ def figure_5(store: Store) -> Figure:
     return _sheets(
         "figure-5",
         "CIFAR-10 by label" if dataset == "cifar10" else f"{store.title(dataset)}, by label",
-        f"Every three columns are of one class ({', '.join(classes)}); left FRAME, right wFRAME.",
+        f"Each class takes three columns ({', '.join(classes)}). Left: FRAME; right: wFRAME.",
         panels,
         numbers,
         columns=3 * min(5, len(classes)),
@@ -178,7 +179,7 @@ def figure_6(store: Store) -> Figure:
     return Figure(
         "figure-6",
         "A few images",
-        f"Inputs, for DCGAN repeated up to {entry.duplicate_to or len(inputs):,}; DCGAN's outputs; wFRAME's chains.",
+        f"Inputs (for DCGAN, duplicated to {entry.duplicate_to or len(inputs):,}), DCGAN's outputs, wFRAME's chains.",
         "Three rows of nine images: the inputs, DCGAN's outputs, wFRAME's outputs.",
         canvas,
         pd.DataFrame({"row": ["inputs", "DCGAN", "wFRAME"], "images": [len(inputs), len(theirs), len(ours)]}),
@@ -202,8 +203,8 @@ def figure_8(store: Store) -> Figure:
     sheet = np.concatenate([row[:width] for row in rows])
     return _sheets(
         "figure-8",
-        f"{store.title(dataset)}: each row is of one class",
-        f"wFRAME's chains; from above: {', '.join(classes)}.",
+        f"{store.title(dataset)}: one class per row",
+        f"wFRAME's chains. From top to bottom: {', '.join(classes)}.",
         [("wFRAME", sheet, classes)],
         pd.DataFrame({"class": classes, "images": width}),
         columns=width,
@@ -216,7 +217,7 @@ def figure_9(store: Store) -> Figure:
 
 
 def _many(store: Store, name: str, dataset: str) -> Figure:
-    """A large sheet of wFRAME's chains: the groups of the first class, one after the other."""
+    """Draw a large sheet of wFRAME's chains: the groups of the first class, one after the other."""
     found = standing_for(store, "whole", dataset)
     images = store.images(store.run("whole", found, "wframe"))
     images = images.reshape(-1, *images.shape[2:])[: 8 * ROW]
@@ -234,7 +235,7 @@ def _sheets(
     numbers: pd.DataFrame,
     columns: int = ROW,
 ) -> Figure:
-    """Panels of images side by side, each with a title and (as tick labels) the names of its rows."""
+    """Draw panels of images side by side, each with a title and (as tick labels) the names of its rows."""
     sheets = [tile(images, columns) for _, images, _ in panels]
     height = max(sheet.shape[0] / sheet.shape[1] for sheet in sheets) * PAGE / len(panels) + 0.3
     canvas, grid = plt.subplots(1, len(panels), figsize=(PAGE, height), squeeze=False)

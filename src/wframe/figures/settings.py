@@ -1,4 +1,4 @@
-"""The figures of a study that sets settings side by side."""
+"""The figures of a study that compares settings."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from wframe.results.store import Store
 
 
 def overview(store: Store, study: str) -> Iterator[Figure]:
-    """R under each setting side by side, relative to its start: which learn, stall, collapse or diverge."""
+    """Draw R under each setting, relative to its start: which settings learn, stall, collapse or diverge."""
     for dataset in store.study(study).datasets:
         curves = store.all_curves(study)[store.all_curves(study)["dataset"] == dataset]
         names = list(store.study(study).settings)
@@ -43,7 +43,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
                     **style,
                 )
             axes.set_yscale("log")
-            axes.set_ylim(0.05, 50)  # what explodes leaves the panel; what stalls is seen to
+            axes.set_ylim(0.05, 50)  # exploding curves leave the panel, so that stalling ones stay visible
             axes.set_xlim(0, curves["iteration"].max())
             axes.axhline(1, color="black", lw=0.4)
             axes.legend(fontsize=6, loc="upper right")
@@ -56,9 +56,9 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
         yield Figure(
             f"overview-{dataset}",
             f"{store.title(dataset)}: R under each setting",
-            f"Relative to its start; thin lines are groups, thick lines their mean. Below {LEARNS_BELOW:g} at the end "
-            f"it learns, above {COLLAPSES_ABOVE:g} it collapses, between them it stalls; diverged groups have no R; "
-            "what explodes leaves the panel.",
+            f"R relative to its start; thin lines are groups, thick lines their mean. A final value below "
+            f"{LEARNS_BELOW:g} counts as learning, above {COLLAPSES_ABOVE:g} as collapse, in between as stalling. "
+            "Diverged groups have no R; exploding curves leave the panel.",
             "; ".join(parts) + ".",
             canvas,
             pd.concat(numbers),
@@ -66,7 +66,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
 
 
 def evolution(store: Store, study: str) -> Iterator[Figure]:
-    """The chains' evolution and R under each setting (the paper's Figure 3: the collapse study)."""
+    """Draw the chains' evolution and R under each setting (the paper's Figure 3: the collapse study)."""
     for dataset in store.study(study).datasets:
         class_ = store.edition.datasets[dataset].classes[0]
         for setting in store.study(study).settings:

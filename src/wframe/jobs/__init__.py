@@ -1,1 +1,1 @@
-"""Jobs: which there are, where their files are, what each rule passes to its command, and what they cost."""
+"""Jobs: which ones an edition has, where their files are, what each rule passes to its command, and what they cost."""

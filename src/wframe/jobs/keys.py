@@ -1,6 +1,6 @@
-"""What each rule's outputs are made from, as one key: its options, its code and the content that no file stands for.
+"""Keys: one hash per rule of its options, its code, and content that isn't among its input files.
 
-An output carries its key in its stamp (`record/stamps.py`). Where the key that a rule has now is another, the output is
+An output's stamp (`record/stamps.py`) holds the key it was made with. If the rule's current key differs, the output is
 stale, whatever time stamps or Snakemake's own records say.
 """
 
@@ -13,11 +13,11 @@ from wframe.files import sha256_file, sha256_json
 from wframe.jobs import inputs, options
 from wframe.runtime.code import SOURCE, code_hash
 
-Part = Callable[..., Any]  # of the edition and the rule's wildcards
+Part = Callable[..., Any]  # takes the edition and the rule's wildcards
 
 
 def _code(*modules: str) -> Part:
-    """Return a part of a key: the hash of what these modules do."""
+    """Return a part of a key: the code hash of these modules."""
     return lambda edition, **wildcards: code_hash(*modules)
 
 
@@ -62,6 +62,6 @@ def key(edition: Edition, rule: str, wildcards: dict[str, str]) -> str:
     """Return the key of a rule's outputs.
 
     Raises:
-        KeyError: there is no such rule, or the edition has no such study, dataset, ...
+        KeyError: there is no such rule, or the edition has no such study, dataset, etc.
     """
     return sha256_json([part(edition, **wildcards) for part in PARTS[rule]])

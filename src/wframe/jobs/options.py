@@ -1,6 +1,6 @@
-"""What each rule passes to its command: one function a rule, named after it. All take the edition and the wildcards.
+"""What each rule passes to its command: one function per rule, named after it. All take the edition and the wildcards.
 
-A rule's options are one of its parameters: where they change, its outputs are made again.
+A rule's options are one of its parameters: when they change, its outputs are remade.
 """
 
 import json
@@ -12,7 +12,7 @@ from wframe.jobs import runs as planned
 
 
 def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
-    """The options of `wframe prepare`."""
+    """Return the options of `wframe prepare`."""
     entry = edition.datasets[dataset]
     values = {
         "source": entry.source,
@@ -29,14 +29,14 @@ def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
 
 
 def bank(edition: Edition) -> list[str]:
-    """The options of `wframe bank`."""
+    """Return the options of `wframe bank`."""
     return ["--builtin"] if edition.bank.weights is None else ["--vgg16", edition.bank.weights]
 
 
 def train(
     edition: Edition, study: str, dataset: str, class_: str, setting: str, method: Method, repeat: str, shard: str
 ) -> list[str]:
-    """The options of `wframe train`: what it learns, with which constants."""
+    """Return the options of `wframe train`: what to learn, with which constants."""
     entry = edition.studies[study]
     constants = edition.constants(study, dataset, setting, method).model_dump(by_alias=True)
     options = ["--study", study, "--dataset", dataset, "--class", class_, "--setting", setting, "--method", method]
@@ -48,7 +48,7 @@ def train(
 
 
 def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:
-    """The options of `wframe baseline`."""
+    """Return the options of `wframe baseline`."""
     entry = edition.baselines[baseline]
     settings = entry.model_dump(mode="json", include=set(Training.model_fields))
     options = ["--settings", json.dumps(settings, sort_keys=True)]
@@ -57,7 +57,7 @@ def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:
 
 
 def weights(edition: Edition) -> list[str]:
-    """The options of `wframe weights`: the classifier that scores, and where its weights come from."""
+    """Return the options of `wframe weights`: the classifier, and where its weights come from."""
     if edition.scores is None:
         return []
     options = [edition.scores.extractor] + (["--path", edition.scores.weights] if edition.scores.weights else [])
@@ -65,7 +65,7 @@ def weights(edition: Edition) -> list[str]:
 
 
 def score(edition: Edition, row: str) -> list[str]:
-    """The options of `wframe score`."""
+    """Return the options of `wframe score`."""
     scores = edition.scores
     assert scores is not None, "only an edition with scores has rows"
     files = planned.score_row(edition, row)
@@ -86,7 +86,7 @@ def score(edition: Edition, row: str) -> list[str]:
 
 
 def few_images(edition: Edition, baseline: str) -> list[str]:
-    """The options of `wframe few-images`."""
+    """Return the options of `wframe few-images`."""
     entry = edition.baselines[baseline]
     options = ["--group-size", str(edition.learning.M)]
     return options + (["--images", str(entry.images)] if entry.images else [])

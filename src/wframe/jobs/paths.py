@@ -7,12 +7,12 @@ WEIGHTS_RECORD = "results/scores/weights.json"
 
 
 def prepared(dataset: str, classes: list[str], ending: str = "npy") -> list[str]:
-    """Return the prepared arrays (npy) or manifests (parquet) of some classes."""
+    """Return the prepared arrays (npy) or manifests (parquet) of these classes."""
     return [f"results/data/{dataset}/{class_}.{ending}" for class_ in classes]
 
 
 def baseline_files(edition: Edition, ending: str) -> list[str]:
-    """Return the files with an ending of all trainings of all baselines."""
+    """Return the files with this ending, of every repeat of every baseline."""
     return [
         f"results/baselines/{name}/{repeat}.{ending}"
         for name, baseline in edition.baselines.items()
@@ -31,12 +31,12 @@ def score_tables(edition: Edition) -> list[str]:
 
 
 def fetched(edition: Edition, entries: list[str]) -> list[str]:
-    """Return the stamps of fetched entries of the registry, which say that these are complete."""
+    """Return the stamp files of registry entries, written when an entry is completely fetched."""
     return [str(edition.data_path(f"{name}/.fetched.json")) for name in entries]
 
 
 def measurements(edition: Edition) -> list[str]:
-    """Return the tables of measurements: of each baseline on few images, and of some of wFRAME's chains."""
+    """Return the tables of measurements: one per baseline on few images, and one on some of wFRAME's chains."""
     few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
     methods = next(iter(edition.studies.values())).methods
     piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []

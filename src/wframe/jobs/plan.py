@@ -1,4 +1,4 @@
-"""`wframe plan`: what an edition costs before it is paid."""
+"""`wframe plan`: estimate what an edition costs before running it."""
 
 import argparse
 import sys
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--on",
         choices=list(DEVICES),
-        help="estimate for a named GPU; default: measure this machine for a moment",
+        help="estimate for this GPU; default: measure this machine briefly",
     )
-    add("--results", type=Path, default=Path("results"), help="where prepared images are counted, if there are any")
+    add("--results", type=Path, default=Path("results"), help="the results folder, to count images already prepared")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -38,29 +38,29 @@ def main(args: argparse.Namespace) -> None:
     if args.on:
         rates = {row["side"]: seconds_on(args.on, 1) ** -1 for row in rows}
         note = (
-            f"Hours on one {args.on}: {DEVICES[args.on].tflops} TFLOP/s as published, of which "
-            f"{ASSUMED_SHARE:.0%} is taken to be reached. `wframe bench` on that GPU measures the share."
+            f"Hours on one {args.on}: {DEVICES[args.on].tflops} TFLOP/s as published, assuming that "
+            f"{ASSUMED_SHARE:.0%} of it is reached. `wframe bench` on that GPU measures the share."
         )
     else:
         device = choose_device("auto")
         configure_process(None)
         rates = {side: measure_rate(side, device) for side in sorted({row["side"] for row in rows})}
-        said = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s at {side}×{side}" for side, rate in rates.items())
-        note = f"Hours on this machine ({device_name(device)}), measured just now for a moment: {said}."
+        measured = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s at {side}×{side}" for side, rate in rates.items())
+        note = f"Hours on this machine ({device_name(device)}), measured briefly just now: {measured}."
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(as_table(rows, rates))
     total = sum(row["flops"] / rates[row["side"]] for row in rows)
-    console.print(f"In all {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs. {note}")
+    console.print(f"Total: {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs. {note}")
     if edition.job.gpu:
         console.print(f"Runs are cut into jobs of about {edition.job.target_minutes:g} min on one {edition.job.gpu}.")
     if any(row["unknown"] for row in rows):
         console.print(
-            "+: images not counted yet, taken as the most groups that the study learns (else one); set `images`."
+            "+: images not counted yet; assumes the study's limit of groups, or one group. Set `images` to count them."
         )
 
 
 def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, Any]]:
-    """Return the costs of one study: a row per dataset and method, over its classes, settings and repeats."""
+    """Return the costs of one study: a row per dataset and method, summed over classes, settings and repeats."""
     rows = []
     for dataset in edition.studies[study].datasets:
         side = edition.datasets[dataset].size
@@ -91,7 +91,7 @@ def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, An
 
 
 def groups_of_class(edition: Edition, study: str, dataset: str, class_: str, results: Path) -> int | None:
-    """Return a class's groups: of the prepared images if they're there, else by the configuration, else None."""
+    """Return the number of groups in a class: from the prepared images, else from the configuration, else None."""
     array = results / "data" / dataset / f"{class_}.npy"
     if array.exists():
         images = len(np.load(array, mmap_mode="r"))
@@ -100,7 +100,7 @@ def groups_of_class(edition: Edition, study: str, dataset: str, class_: str, res
 
 
 def as_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
-    """Return the rows as a table for people."""
+    """Return the rows as a printable table."""
     table = Table(box=None, header_style="bold")
     for title in ("study", "dataset", "method"):
         table.add_column(title)

@@ -1,4 +1,4 @@
-"""What the workflow's rules ask: inputs and parameters as functions of the edition and a rule's wildcards."""
+"""The workflow rules' inputs and parameters, as functions of the edition and a rule's wildcards."""
 
 import json
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from wframe.jobs.runs import run_files
 
 
 class Rules:
-    """The functions that rules take as inputs and parameters, for one edition."""
+    """The functions that rules use as inputs and parameters, for one edition."""
 
     def __init__(self, edition: Edition) -> None:
         self.edition = edition
 
     def of(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
-        """Return an input or parameter: a function of `wframe.jobs`, of the edition and the rule's wildcards."""
+        """Turn a function of `wframe.jobs` into an input or parameter; it gets the edition and the wildcards."""
 
         def call(wildcards: Any) -> Any:
             return function(self.edition, **dict(wildcards.items()))
@@ -24,7 +24,7 @@ class Rules:
         return call
 
     def study_files(self, ending: str) -> Callable[[Any], list[str]]:
-        """Return an input: the files with an ending of all shards of the study in the wildcards."""
+        """Return an input function: the files with this ending of all shards of the wildcards' study."""
 
         def files(wildcards: Any) -> list[str]:
             return run_files(self.edition, ending, wildcards.study)
@@ -32,7 +32,7 @@ class Rules:
         return files
 
     def step(self, rule: str) -> Callable[..., str]:
-        """Return a parameter: what a job is, for the stamps of its outputs (`record/stamps.py`), as JSON."""
+        """Return a parameter function: a description of the job as JSON, for its outputs' stamps."""
 
         def made(wildcards: Any, input: Any, output: Any) -> str:
             names = dict(wildcards.items())
@@ -45,9 +45,9 @@ class Rules:
         return made
 
     def more_time(self, wildcards: Any, attempt: int) -> int:
-        """Return minutes for a job: twice as many with each attempt (it resumes from its checkpoint)."""
+        """Return a job's minutes, doubled with each attempt (which resumes from the checkpoint)."""
         return self.edition.job.minutes * 2 ** (attempt - 1)
 
     def more_memory(self, wildcards: Any, attempt: int) -> int:
-        """Return memory for a job: half as much again with each attempt."""
+        """Return a job's memory in MB, 1.5 times as much with each attempt."""
         return int(self.edition.job.memory_mb * 1.5 ** (attempt - 1))

@@ -30,16 +30,16 @@ class Run:
         return f"{self.study}/{self.dataset}/{self.class_}/{self.setting}/{self.method}-{self.repeat}"
 
     def of_method(self, method: Method) -> "Run":
-        """The same run of the other method."""
+        """Return the same run with another method."""
         return replace(self, method=method)
 
     def files(self, ending: str) -> list[str]:
-        """The files of its shards with an ending ("parquet", "safetensors" or "json")."""
+        """Return its shards' files with this ending ("parquet", "safetensors" or "json")."""
         return [f"results/runs/{self.folder}/{shard}.{ending}" for shard in range(self.shards)]
 
 
 def runs(edition: Edition, study: str | None = None) -> list[Run]:
-    """Return the runs of one study, or of all, in the edition's order."""
+    """Return the runs of one study or of all studies, in the edition's order."""
     return [
         Run(name, dataset, class_, setting, method, repeat, shards(edition, name, dataset, setting))
         for name, entry in edition.studies.items()
@@ -53,12 +53,12 @@ def runs(edition: Edition, study: str | None = None) -> list[Run]:
 
 
 def run_files(edition: Edition, ending: str, study: str | None = None) -> list[str]:
-    """Return the files with an ending of all shards of one study, or of all."""
+    """Return the files with this ending, of all shards of one study or of all studies."""
     return [file for run in runs(edition, study) for file in run.files(ending)]
 
 
 def count_groups(edition: Edition, study: str, dataset: str) -> int | None:
-    """Return how many groups of each class a study learns; None where only preparation tells."""
+    """Return how many groups of each class a study learns; None if unknown before preparation."""
     images, limit = edition.datasets[dataset].images, edition.studies[study].groups
     if images is None:
         return None
@@ -66,9 +66,9 @@ def count_groups(edition: Edition, study: str, dataset: str) -> int | None:
 
 
 def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
-    """Return into how many jobs each run is cut: as the study says, or so that a job takes job.target_minutes.
+    """Return how many shards each run has: the study's number, or so that a job takes job.target_minutes.
 
-    Both methods are cut alike. Where the number of groups isn't known before preparation, a run is one job.
+    Both methods get the same number. If the number of groups isn't known before preparation, a run is one shard.
     """
     given, count, job = edition.studies[study].shards, count_groups(edition, study, dataset), edition.job
     if given or count is None or job.gpu is None:
@@ -78,27 +78,27 @@ def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
 
 
 def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> float:
-    """Return the operations of one run, by `learning_flops`."""
+    """Return the floating-point operations of one run (see `learning_flops`)."""
     c = edition.constants(study, dataset, setting, method)
     return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, penalty=c.beta > 0)
 
 
 def baseline_images(edition: Edition, baseline: str, repeat: str = "0") -> list[str]:
-    """Return the prepared arrays that a baseline is trained on, one for each class; the same in each repeat."""
+    """Return the prepared arrays that a baseline is trained on, one per class; the same in each repeat."""
     entry = edition.baselines[baseline]
     classes = [entry.class_] if entry.class_ else edition.datasets[entry.dataset].classes
     return prepared(entry.dataset, classes)
 
 
 def baseline_samples(edition: Edition, baseline: str) -> list[str]:
-    """Return a baseline's samples, a file for each repeat."""
+    """Return a baseline's samples, one file per repeat."""
     return [
         f"results/baselines/{baseline}/{repeat}.safetensors" for repeat in range(edition.baselines[baseline].repeats)
     ]
 
 
 def first_samples(edition: Edition, most: int) -> list[str]:
-    """Return the samples of the first of wFRAME's runs of the first study, at most so many."""
+    """Return the samples of the first wFRAME runs (at most `most`) of the first study, one shard each."""
     chosen = [run for run in runs(edition, next(iter(edition.studies))) if run.method == "wframe"]
     return [run.files("safetensors")[0] for run in chosen[:most]]
 
@@ -115,22 +115,22 @@ def prepared_files(edition: Edition, ending: str) -> list[str]:
 
 @dataclass(frozen=True)
 class RowFiles:
-    """The files that a row of the score table is made from."""
+    """The files behind a row of the score table."""
 
-    training: list[str]  # the prepared arrays that were learned from, one for each class
-    samples: list[list[str]] = field(default_factory=list)  # for each repeat; none: the training images themselves
-    learned: int | None = None  # only the first so many images of each class were learned from
+    training: list[str]  # the prepared arrays of training images, one per class
+    samples: list[list[str]] = field(default_factory=list)  # per repeat; none: the training images themselves
+    learned: int | None = None  # only this many images of each class, the first ones, were trained on
     held_out: list[str] = field(default_factory=list)
-    about: dict[str, Any] = field(default_factory=dict)  # what the row is, for its record
+    about: dict[str, Any] = field(default_factory=dict)  # a description of the row, for its record
 
     @property
     def files(self) -> list[str]:
-        """All of them, sorted."""
+        """All these files, sorted."""
         return sorted({*self.training, *self.held_out, *(file for part in self.samples for file in part)})
 
 
 def score_row(edition: Edition, name: str) -> RowFiles:
-    """Return what a row of the score table is made from."""
+    """Return the files behind a row of the score table."""
     assert edition.scores is not None, "only an edition with scores has rows"
     row = edition.scores.rows[name]
     about: dict[str, Any] = {"row": name, "study": row.study, "setting": None, "baseline": row.baseline}

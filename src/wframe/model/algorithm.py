@@ -1,7 +1,7 @@
 """Algorithm 1: Persistent Learning and Generating in Wasserstein FRAME.
 
-For a batch of groups at once: each has its own nine images, θ, chains x and noise; only the frozen bank is shared.
-FRAME is the same loop with β = 0 (Eq. 9). The engine repeats `iterate` for t = 1 to T (line 2).
+Runs on a batch of groups. Each group has its own nine images, θ, chains x and noise; they share only the frozen bank.
+FRAME is the same loop with β = 0 (Eq. 9). The engine calls `iterate` for t = 1 to T (line 2).
 """
 
 import torch
@@ -16,7 +16,7 @@ from wframe.model.state import Observed, Record, State, hold_diverged
 
 
 def observe(bank: Bank, constants: Constants, y: Tensor) -> Observed:
-    """Return what is needed of the observed images y (G, M, 3, height, width): H^obs, line 3."""
+    """Return the statistics of the observed images y (G, M, 3, height, width): H^obs, line 3."""
     F = responses(bank, y.flatten(0, 1)).F
     F_mean = F.view(len(y), -1, *F.shape[1:]).mean(1, dtype=y.dtype)
     H_obs = F_mean if constants.theta == "position" else F_mean.mean((2, 3), keepdim=True)
@@ -32,10 +32,10 @@ def start(bank: Bank, observed: Observed) -> State:
 
 
 def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, state: State) -> tuple[State, Record]:
-    """One learning iteration of Algorithm 1, lines 3 to 14, and its measures.
+    """Run one learning iteration of Algorithm 1, lines 3 to 14; return the new state and its measures.
 
-    `keys` (G, 2) are the groups' random keys. Each gradient is computed once: the one at x_{t×L} serves the first
-    Langevin step and line 12, the one at x_{(t+1)×L} line 11.
+    `keys` (G, 2) are the groups' random keys. Each gradient is computed once: the one at x_{t×L} is used by the first
+    Langevin step and line 12, the one at x_{(t+1)×L} by line 11.
     """
     L, β, λ = constants.L, constants.beta, constants.lambda_
     a, b, s = constants.step  # x ← a·x + b·∇ₓΦ + s·ξ, by the reading of lines 6 to 8
@@ -43,7 +43,7 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     P = torch.zeros_like(θ)
 
     G = gradient(bank, θ, r).view_as(x)  # 5: 𝒢 = ∇ₓΦ at x_{t×L}
-    if β and constants.before == "renewed":  # else 𝒫_{t−1} as the last iteration computed it, with θ_{t−1}
+    if β and constants.before == "renewed":  # else 𝒫_{t−1} from the last iteration, computed with θ_{t−1}
         P_before = penalty_gradient(bank, θ, r, G.flatten(0, 1), constants.penalty)  # 12: 𝒫_{t−1}
     for j in range(L):  # 4
         ξ = normal(keys, t, j, x.shape[1:])  # 7: Σ = σξ
@@ -58,7 +58,7 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     if constants.clip is not None:
         θ_next = θ_next.clamp(-constants.clip, constants.clip)
 
-    # contiguous, because a resumed run must sum in the same order
+    # contiguous, so that a resumed run sums in the same order
     reached = State(t + 1, x.contiguous(), θ_next.contiguous(), P.contiguous(), r, diverged)
     after = hold_diverged(state, reached)
     return after, measure(constants, observed, θ, G, after)

@@ -1,7 +1,7 @@
 """The filter bank F: the first four convolutional layers of a VGG-16, or the builtin bank of the same shape.
 
-A bank is frozen: 3→64→64, a 2×2 max pool, →128→128, all 3×3 with ReLU. It carries its calibration, because
-what R, λ and β mean depends on the scale of its responses.
+A bank is frozen: 3→64→64, a 2×2 max pool, →128→128, all 3×3 with ReLU. It includes its calibration, because the
+meaning of R, λ and β depends on the scale of its responses.
 """
 
 import json
@@ -22,7 +22,7 @@ from wframe.files import atomic_write, sha256_file
 LAYERS = {"0": (64, 3), "2": (64, 64), "5": (128, 64), "7": (128, 128)}  # torchvision's names: (out, in)
 FILTERS = 128
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of the original VGG-16
-# the original VGG-16's first weight tells in which order its channels are
+# the original VGG-16's first weight identifies its channel order
 CAFFE_FIRST_WEIGHT = {"RGB": 0.4800154, "BGR": 0.42947057}
 
 
@@ -30,8 +30,8 @@ CAFFE_FIRST_WEIGHT = {"RGB": 0.4800154, "BGR": 0.42947057}
 class Bank:
     """The frozen filters, for images x = (RGB − mean) / unit.
 
-    Responses are divided by the same unit. ReLU being homogeneous, F(unit·x)/unit is the same network with
-    its biases divided by `unit`.
+    Responses are divided by the same unit. Since ReLU is homogeneous, F(unit·x)/unit is the same network with its
+    biases divided by `unit`.
     """
 
     layers: tuple[tuple[Tensor, Tensor], ...]  # four (weight OIHW, bias O)
@@ -42,7 +42,7 @@ class Bank:
 
     @cached_property
     def transposed(self) -> tuple[Tensor, ...]:
-        """The weights with which a convolution is the transpose of each layer's (flipped, in and out exchanged)."""
+        """Each layer's weights for its transposed convolution (flipped, with in and out channels exchanged)."""
         return tuple(w.flip(2, 3).transpose(0, 1).contiguous(memory_format=self.layout) for w, _ in self.layers)
 
     def to(
@@ -52,25 +52,25 @@ class Bank:
         dtype: torch.dtype = torch.float32,
         layout: torch.memory_format = torch.channels_last,
     ) -> "Bank":
-        """Return the bank for pixels in `unit`, on a device, in a precision and a memory layout."""
+        """Return the bank for pixels in `unit`, with this device, precision and memory layout."""
         layers = tuple(
             (w.to(device, dtype).contiguous(memory_format=layout), (b / unit).to(device, dtype)) for w, b in self.layers
         )
         return replace(self, layers=layers, layout=layout)
 
     def pixels(self, images: np.ndarray, unit: float) -> Tensor:
-        """Return x = (RGB − mean) / unit, float32 (…, 3, H, W), of uint8 images (…, H, W, 3)."""
+        """Return x = (RGB − mean) / unit, float32 (…, 3, H, W), for uint8 images (…, H, W, 3)."""
         x = torch.from_numpy(np.ascontiguousarray(images)).to(torch.float32)
         return ((x - torch.tensor(self.mean)) / unit).movedim(-1, -3).contiguous()
 
     def images(self, x: Tensor, unit: float) -> np.ndarray:
-        """Return uint8 RGB images (…, H, W, 3) of x (…, 3, H, W): the reverse of `pixels`, clipped to 0..255."""
+        """Return uint8 RGB images (…, H, W, 3) for x (…, 3, H, W): the inverse of `pixels`, clipped to 0..255."""
         rgb = x.detach().cpu().movedim(-3, -1) * unit + torch.tensor(self.mean)
         return rgb.round().clamp(0, 255).to(torch.uint8).numpy()
 
 
 def save_bank(path: Path | str, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write a bank: the weights, and `about` (must name channels, mean and calibration) as its metadata."""
+    """Write a bank: the weights, with `about` (which must have channels, mean and calibration) as metadata."""
     whole = {name: tensor.to(torch.float32).contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as part:
         save_file(whole, part, {"wframe": json.dumps(about, sort_keys=True)})
@@ -80,8 +80,8 @@ def load_bank(path: Path | str) -> Bank:
     """Read a bank.
 
     Raises:
-        UserError: missing, truncated, not a bank, of a wrong shape, or with channel order that isn't stated
-            or isn't true.
+        UserError: the file is missing, truncated or not a bank, a shape is wrong, or the channel order is missing or
+            wrong.
     """
     path = Path(path)
     if not path.exists():
@@ -91,15 +91,13 @@ def load_bank(path: Path | str) -> Bank:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: not a whole bank file ({error}). Fetch or make it again with `wframe bank`."
-        ) from error
+        raise UserError(f"{path}: not a complete bank file ({error}). Make it again with `wframe bank`.") from error
     if "wframe" not in metadata:
-        raise UserError(f"{path}: no `wframe` metadata, so its channel order and mean aren't known; use `wframe bank`")
+        raise UserError(f"{path}: no `wframe` metadata, so its channel order and mean are unknown; use `wframe bank`")
     about = json.loads(metadata["wframe"])
     check_weights(tensors, about.get("channels"), str(path))
     if about["channels"] != "RGB":
-        raise UserError(f"{path}: a bank's channels are RGB, this says {about['channels']!r}; use `wframe bank`")
+        raise UserError(f"{path}: a bank's channels are RGB, not {about['channels']!r}; use `wframe bank`")
     gain = float(about["calibration"]["gain"])
     layers = [(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in LAYERS]
     layers[-1] = (layers[-1][0] * gain, layers[-1][1] * gain)
@@ -110,7 +108,7 @@ def check_weights(tensors: dict[str, Tensor], channels: str | None, where: str) 
     """Refuse weights that aren't four layers of the paper's shape, or whose channel order is wrong.
 
     Raises:
-        UserError: naming the tensor and what was expected.
+        UserError: names the tensor and what was expected.
     """
     for name, (out, in_) in LAYERS.items():
         for key, shape in ((f"{name}.weight", (out, in_, 3, 3)), (f"{name}.bias", (out,))):
@@ -119,9 +117,9 @@ def check_weights(tensors: dict[str, Tensor], channels: str | None, where: str) 
             if tuple(tensors[key].shape) != shape:
                 raise UserError(f"{where}: {key} is {tuple(tensors[key].shape)}, expected {shape}")
             if not torch.isfinite(tensors[key]).all():
-                raise UserError(f"{where}: {key} has values that aren't finite")
+                raise UserError(f"{where}: {key} has non-finite values")
     if channels not in ("RGB", "BGR"):
         raise UserError(f"{where}: the channel order must be RGB or BGR, not {channels!r}")
     for order, value in CAFFE_FIRST_WEIGHT.items():
         if abs(float(tensors["0.weight"][0, 0, 0, 0]) - value) < 1e-4 and order != channels:
-            raise UserError(f"{where}: says its channels are {channels}, but these VGG-16 weights are {order}")
+            raise UserError(f"{where}: the channel order is given as {channels}, but these VGG-16 weights are {order}")

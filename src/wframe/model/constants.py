@@ -1,4 +1,4 @@
-"""The constants of Algorithm 1, as the model takes them (`config/learning.py` checks them)."""
+"""The constants of Algorithm 1 (validated in `config/learning.py`)."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from wframe.model.readings import READINGS, Step
 
 
 class Constants(NamedTuple):
-    """The constants of Algorithm 1, and the readings of what the paper leaves open."""
+    """The constants of Algorithm 1, and the choices that the paper leaves open."""
 
     reading: str = "tempered"
     T: int = 100

@@ -1,13 +1,13 @@
-"""What learning costs, by arithmetic alone: the operations of Algorithm 1. No PyTorch here."""
+"""The cost of learning: the floating-point operations of Algorithm 1. No PyTorch here."""
 
-LAYERS = ((3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2))  # (in, out, how often the side is halved)
+LAYERS = ((3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2))  # (in, out, divisor of the side)
 
 
 def forward_flops(side: int) -> int:
     """Return the floating-point operations of F(x) for one image of side² pixels (a multiply-add counts as two).
 
-    A 3×3 convolution takes 2·9·in·out at each position: 192.3 MFLOP at 32×32. The biases, ReLUs and the pool
-    aren't counted.
+    A 3×3 convolution takes 2·9·in·out per position: 192.3 MFLOP in total at 32×32. Biases, ReLUs and the pool aren't
+    counted.
     """
     return sum(2 * 9 * inputs * outputs * (side // halved) ** 2 for inputs, outputs, halved in LAYERS)
 
@@ -15,8 +15,8 @@ def forward_flops(side: int) -> int:
 def learning_flops(side: int, images: int, T: int, L: int, penalty: bool) -> int:
     """Return the operations of Algorithm 1 on `images` chains: T iterations of L Langevin steps.
 
-    A step is F(x) and Jᵀθ, which costs as much again. An iteration has one more Jᵀθ, at its start; the penalty
-    adds one product with J (its first-layer bias apart, a forward pass).
+    A step is F(x) and Jᵀθ, which costs the same as F(x). An iteration has one more Jᵀθ, at its start. The penalty adds
+    one product with J, which costs as much as a forward pass.
     """
     passes = T * (2 * L + 1 + penalty)
     return passes * images * forward_flops(side)

@@ -1,12 +1,12 @@
 """The energy Φ(x; θ) = ⟨θ, F(x)⟩ (Eq. 3), its gradient in x, and the penalty's gradient in θ.
 
-F is linear on each piece of image space (ReLU and max pooling only switch), so with J = ∂F/∂x
+F is piecewise linear in x (ReLU and max pooling only select), so with J = ∂F/∂x
 
     ∇ₓΦ = Jᵀθ          and          ∇θ |∇ₓΦ|² = 2·J·(Jᵀθ):
 
-no second derivative of the network is needed (Remark 2). The forward pass keeps which switches are open;
-`pull` (Jᵀ) and `push` (J) go through them. Written out by hand because autograd's bookkeeping for a frozen
-bank is pure cost; the tests hold both against autograd.
+no second derivative of the network is needed (Remark 2). The forward pass keeps the state of the ReLUs and the pool;
+`pull` (Jᵀ) and `push` (J) reuse it. Both are written by hand, because for a frozen bank autograd's bookkeeping is
+pure overhead; the tests compare both with autograd.
 """
 
 from typing import NamedTuple
@@ -19,12 +19,12 @@ from wframe.model.bank import Bank
 
 
 class Responses(NamedTuple):
-    """F(x) of N images, and the switches of this piece of image space."""
+    """F(x) of N images, and the ReLU and pooling state of their linear pieces."""
 
     F: Tensor  # (N, K, h, w): the ReLU responses, K = 128 filters at half the image's size
     open1: Tensor  # layer 1's output: its ReLU is open where this is > 0
     pooled: Tensor  # layer 2's output after ReLU and pooling
-    argmax: Tensor  # which of each 2×2 window the pool took
+    argmax: Tensor  # which element of each 2×2 window the pool took
     open3: Tensor  # layer 3's output
 
 
@@ -33,7 +33,7 @@ def responses(bank: Bank, x: Tensor) -> Responses:
     (w1, b1), (w2, b2), (w3, b3), (w4, b4) = bank.layers
     x = x.to(w1.dtype, memory_format=bank.layout)
     a1 = conv2d(x, w1, b1, padding=1).relu_()
-    # max pooling and ReLU commute; pooled first, the ReLU has a quarter of the work
+    # max pooling and ReLU commute; pooling first leaves the ReLU a quarter of the work
     pooled, argmax = max_pool2d(conv2d(a1, w2, b2, padding=1), 2, return_indices=True)
     pooled = pooled.relu_()
     a3 = conv2d(pooled, w3, b3, padding=1).relu_()
@@ -83,7 +83,7 @@ def gradient(bank: Bank, θ: Tensor, r: Responses) -> Tensor:
 def mean_response(θ: Tensor, F: Tensor) -> Tensor:
     """Return H = mean over a group's images of ∇θΦ, of θ's shape (Algorithm 1, lines 3 and 10).
 
-    For one weight per filter, the sum over positions is divided by their number, as in the public FRAME code.
+    With one weight per filter, the sum over positions is divided by their number, as in the public FRAME code.
     """
     G = len(θ)
     H = F.view(G, -1, *F.shape[1:]).mean(1, dtype=θ.dtype)
@@ -105,7 +105,7 @@ def _through(d: Tensor, opened: Tensor) -> Tensor:
 
 
 def _unpool(d: Tensor, argmax: Tensor, size: torch.Size) -> Tensor:
-    """Put each value where the max pool had taken it from, in maps of `size`; zeros elsewhere."""
+    """Return maps of `size` with each value at the position the max pool took it from, and zeros elsewhere."""
     maps = torch.empty(
         (*d.shape[:2], *size), dtype=d.dtype, device=d.device, memory_format=torch.channels_last
     )  # only its shape is used

@@ -1,4 +1,4 @@
-"""What is measured of the chains after each learning iteration."""
+"""Measures of the chains after each learning iteration."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from wframe.model.state import Observed, Record, State
 
 
 def measure(constants: Constants, observed: Observed, θ: Tensor, G: Tensor, state: State) -> Record:
-    """Measure the chains that were sampled with θ; G is ∇ₓΦ there. A diverged group's measures are NaN."""
+    """Measure the chains sampled with θ; G is ∇ₓΦ at the chains. A diverged group's measures are NaN."""
     F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
     values = [
         response_distance(F_syn, observed.F),
@@ -35,7 +35,7 @@ def response_distance(F_syn: Tensor, F_obs: Tensor) -> Tensor:
 def nearest_distance(x: Tensor, y: Tensor) -> Tensor:
     """Return each chain's root-mean-square distance to the nearest of its group's images y, shape (G, M).
 
-    A value near the sampler's noise says that the group has reproduced its training images.
+    A value near the level of the sampler's noise means that the group has reproduced its training images.
     """
     x, y = x.flatten(2), y.flatten(2)
     squared = (

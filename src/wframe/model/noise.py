@@ -2,7 +2,7 @@
 
 A counter-based generator (Philox4x32-10; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3")
 maps (key of the group, iteration t, step j, position) to bits. So a group has the same noise alone or in any
-batch, FRAME and wFRAME share theirs, a resumed run needs no generator state, and all devices agree on the bits.
+batch, FRAME and wFRAME share their noise, a resumed run needs no generator state, and all devices agree on the bits.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
-_LANGEVIN, _GAMMA = 0, 1  # the streams: what a number is for
+_LANGEVIN, _GAMMA = 0, 1  # streams: what a number is used for
 
 
 def group_key(*names: str | int) -> int:
@@ -31,14 +31,14 @@ def key_tensor(keys: list[int], device: torch.device | str = "cpu") -> Tensor:
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-    """Philox4x32-10: map four 32-bit counter words and two key words to four random words.
+    """Map four 32-bit counter words and two key words to four random words (Philox4x32-10).
 
-    All are int64 tensors of one shape that hold values of 0 .. 2³²−1.
+    All are int64 tensors of one shape, with values in 0 .. 2³²−1.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # int64 products wrap like unsigned ones: the low 64 bits are right
+        # int64 products wrap like unsigned ones: the low 64 bits are correct
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = (
             ((p1 >> 32) & _MASK) ^ c1 ^ k0,
@@ -51,7 +51,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
 
 
 def _words(keys: Tensor, t: int | Tensor, j: int | Tensor, stream: int, lanes: int) -> tuple[Tensor, ...]:
-    """Four (G, lanes) tensors of random words for iteration t and step j."""
+    """Return four (G, lanes) tensors of random words for iteration t and step j."""
     shape = (len(keys), lanes)
     lane = torch.arange(lanes, device=keys.device).expand(shape)
     zero = torch.zeros((), dtype=torch.int64, device=keys.device)
@@ -67,13 +67,13 @@ def _uniform(word: Tensor) -> Tensor:
 def normal(keys: Tensor, t: int | Tensor, j: int | Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return ξ ~ N(0, I) for step j of iteration t: shape (G, *shape), float32.
 
-    `keys` is (G, 2) as made by `key_tensor`; the number of elements of `shape` must be a multiple of 4.
-    On a GPU the some 170 small operations are fused into one pass over memory: one by one they would take as long
+    `keys` is (G, 2), from `key_tensor`; the number of elements of `shape` must be a multiple of 4.
+    On a GPU, the roughly 170 small operations are fused into one pass over memory: separately they would take as long
     as the convolutions.
     """
     if not keys.is_cuda:
         return _normal(keys, t, j, shape)
-    t, j = (torch.as_tensor(number, device=keys.device) for number in (t, j))  # no new kernel for each number
+    t, j = (torch.as_tensor(number, device=keys.device) for number in (t, j))  # avoids recompiling for each number
     return _fused()(keys, t, j, shape)
 
 

@@ -1,6 +1,6 @@
-"""The readings: what the paper leaves open about σ, the step and the pixel scale. No PyTorch here.
+"""Readings: ways to fill what the paper leaves open about σ, the step and the pixel scale. No PyTorch here.
 
-Line 8 of Algorithm 1 moves x by δ²/2·(∇ₓΦ − x/σ²) + δΣ, Σ ~ N(0, σ²I). Taken literally this multiplies x by
+Line 8 of Algorithm 1 moves x by δ²/2·(∇ₓΦ − x/σ²) + δΣ, Σ ~ N(0, σ²I). Taken literally, this multiplies x by
 1 − δ²/2σ² = −199 for the paper's δ = 0.2 and σ = 0.01. Every reading is one linear recursion
 
     x ← a·x + b·∇ₓΦ + s·ξ,   ξ ~ N(0, I)
@@ -20,7 +20,7 @@ class Step(NamedTuple):
     s: float
 
     def stationary_std(self) -> float | None:
-        """Return the standard deviation that the recursion settles to where ∇ₓΦ = 0; None if it never settles."""
+        """Return the recursion's stationary standard deviation if ∇ₓΦ = 0; None if there is none."""
         return None if abs(self.a) >= 1 else self.s / (1 - self.a**2) ** 0.5
 
 
@@ -40,7 +40,7 @@ READINGS: dict[str, Reading] = {
     "preconditioned": Reading(lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ), UNIT),
     # grey levels and σ = 1, as in public FRAME code
     "lineage": Reading(lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ), 1.0),
-    # learns with the paper's own constants
+    # the reading that learns with the paper's own constants
     "tempered": Reading(lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ), UNIT),
     # tempered, with q left out as in Remark 1
     "tempered-no-prior": Reading(lambda δ, σ: Step(1.0, δ**2 / 2, δ * σ), UNIT),

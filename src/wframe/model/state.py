@@ -1,4 +1,4 @@
-"""What Algorithm 1 works on, for G groups of M images at once: observed images, chains and θ, and what is measured."""
+"""The state of Algorithm 1 for G groups of M images at once: observed images, chains and θ, and their measures."""
 
 from typing import NamedTuple
 
@@ -24,14 +24,14 @@ class State(NamedTuple):
     θ: Tensor  # (G, K, h, w), or (G, K, 1, 1) for one weight per filter
     P: Tensor  # 𝒫 of the last iteration, of θ's shape
     r: Responses  # F(x)
-    diverged: Tensor  # (G,): the iteration after which the group's values weren't finite; −1: they are
+    diverged: Tensor  # (G,): iterations finished before the group's values stopped being finite; −1 if all are finite
 
 
 class Record(NamedTuple):
-    """What is measured after a learning iteration, for each group: tensors of shape (G,)."""
+    """The measures of each group after a learning iteration: tensors of shape (G,)."""
 
     R: Tensor  # response distance
-    energy: Tensor  # Φ(x; θ), mean over the chains, with the θ they were sampled with
+    energy: Tensor  # Φ(x; θ), mean over the chains, with the θ used to sample them
     energy_observed: Tensor  # Φ(y; θ) with that θ
     gradient: Tensor  # mean |∇ₓΦ| over pixels
     std: Tensor  # standard deviation of the chains' pixels, in grey levels
@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 def hold_diverged(before: State, after: State) -> State:
-    """Keep every group whose values aren't finite any more at its last finite state, and note the iteration."""
+    """Freeze every group whose values are no longer finite at its last finite state, and record the iteration."""
     finite = after.x.flatten(1).isfinite().all(1) & after.θ.flatten(1).isfinite().all(1)
     now = ~finite & (before.diverged < 0)
     diverged = torch.where(now, before.t, before.diverged)

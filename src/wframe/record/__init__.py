@@ -1,1 +1,1 @@
-"""The record of results: what made each, whether it still holds, and a release that others can verify."""
+"""The record of results: how each was made, whether it is still valid, and releases that others can verify."""

@@ -1,4 +1,4 @@
-"""`wframe check`: is any result stale, drifted or orphaned, and any object of DVC's cache corrupt?"""
+"""`wframe check`: find stale, drifted, missing or orphaned results, and corrupt objects in DVC's cache."""
 
 import argparse
 import csv
@@ -20,12 +20,12 @@ from wframe.record.sweep import litter, stamped, sweep
 from wframe.runtime.code import SOURCE
 
 CHECKOUT = SOURCE.parents[1]
-NOT_RESULTS = ("logs", "checkpoints", "stamps")  # what jobs log, unfinished work, and what vouches for the results
+NOT_RESULTS = ("logs", "checkpoints", "stamps")  # job output, the state of unfinished jobs, and the results' stamps
 ADVICE = {
-    "stale": "run snakemake: it makes them again",
+    "stale": "run snakemake to remake them",
     "drifted": "restore them with `dvc checkout FILE`, or delete them and run `snakemake FILE`",
     "missing": "restore them with `dvc checkout FILE`, or run `snakemake FILE`",
-    "orphaned": "delete them, or DVC versions them as well",
+    "orphaned": "delete them, or DVC will version them too",
     "leftover": "a killed job left them; the next run of snakemake on that machine removes them",
     "corrupt": "delete them and the drifted files, then run `dvc pull`",
 }
@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--edition",
         type=Path,
         metavar="FILE",
-        help="the edition's file; default: what params.yaml names, else results/config.yaml",
+        help="the edition's file; default: the one that params.yaml names, else results/config.yaml",
     )
-    add("--cache", action="store_true", help="read DVC's whole cache as well: DVC itself trusts it")
+    add("--cache", action="store_true", help="check DVC's whole cache as well, which DVC itself trusts")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what isn't as it should be; return 1 if anything is."""
+    """Print all findings; return 1 if there are any."""
     findings = check(args.edition or edition_file())
     if args.cache:
         findings["corrupt"] = corrupt()
@@ -55,31 +55,31 @@ def main(args: argparse.Namespace) -> int:
 
 
 def lines(findings: Findings) -> Iterator[str]:
-    """Yield the lines for people."""
+    """Yield the lines to print."""
     for kind, files in findings.items():
         yield f"{kind}: {len(files)}  ({ADVICE[kind]})" if files else f"{kind}: none"
         yield from (f"  {file}: {why}" for file, why in sorted(files.items()))
 
 
 def edition_file(params: Path = Path("params.yaml")) -> Path:
-    """Return the edition's file: what DVC's stages make (params.yaml), else the one that made the results here.
+    """Return the edition's file: the one named in params.yaml (for DVC's stages), else results/config.yaml.
 
     Raises:
-        UserError: there is neither, or params.yaml names no edition.
+        UserError: both are missing, or params.yaml names no edition.
     """
     if not params.exists() and (RESULTS / "config.yaml").exists():
         return RESULTS / "config.yaml"
     try:
         return Path("config") / f"{yaml.safe_load(params.read_text())['edition']}.yaml"
     except (FileNotFoundError, KeyError, TypeError):
-        raise UserError(f"{params}: names no edition here; pass --edition FILE") from None
+        raise UserError(f"{params}: missing, or names no edition; pass --edition FILE") from None
 
 
 def check(edition: Path) -> Findings:
-    """Compare the results with what the edition would make now, with their stamps and with the manifest.
+    """Compare the results with the edition's current code and configuration, their stamps and the manifest.
 
     Raises:
-        UserError: Snakemake refuses the edition, or is at work in this folder.
+        UserError: Snakemake refuses the edition, or is running in this folder.
     """
     outdated, drifted = sweep(editions.load(edition))
     plan = planned(edition)
@@ -93,10 +93,10 @@ def check(edition: Path) -> Findings:
 
 
 def planned(edition: Path) -> list[dict[str, str]]:
-    """Return Snakemake's summary: a row for each output of the edition, with its `status` and `plan`."""
+    """Return Snakemake's summary: one row per output of the edition, with its `status` and `plan`."""
     argv = [sys.executable, "-m", "snakemake", "--snakefile", str(CHECKOUT / "Snakefile")]
     argv += ["--profile", str(CHECKOUT / "profiles/default"), "--configfile", str(edition), "--summary"]
-    environment = os.environ | {"WFRAME_NO_SWEEP": "1"}  # it has been done
+    environment = os.environ | {"WFRAME_NO_SWEEP": "1"}  # already done above
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise UserError(f"snakemake --summary failed:\n{done.stderr.strip() or done.stdout.strip()}")
@@ -104,33 +104,33 @@ def planned(edition: Path) -> list[dict[str, str]]:
 
 
 def stale(plan: list[dict[str, str]]) -> dict[str, str]:
-    """Return the outputs that Snakemake would make again, with its reason."""
+    """Return the outputs that Snakemake would remake, with its reason."""
     return {
-        row["output_file"]: "made from what is made again" if row["status"] == "ok" else row["status"]
+        row["output_file"]: "an input is remade" if row["status"] == "ok" else row["status"]
         for row in plan
         if row["plan"] != "no update"
     }
 
 
 def unlike_manifest() -> dict[str, str]:
-    """Return the outputs whose bytes aren't those that the manifest lists."""
+    """Return the outputs whose bytes differ from the manifest."""
     manifest = RESULTS / "manifest.json"
     found = {}
     for name, entry in (read_json(manifest)["outputs"] if manifest.exists() else {}).items():
         if (RESULTS / name).exists() and sha256_file(RESULTS / name) != entry["sha256"]:
-            found[str(RESULTS / name)] = "its bytes aren't those of the manifest"
+            found[str(RESULTS / name)] = "its bytes differ from the manifest"
     return found
 
 
 def missing() -> dict[str, str]:
-    """Return the outputs that were made and are gone."""
-    return {str(path): "it was made, and is gone" for path in stamped() if not path.exists()}
+    """Return the outputs that were made and no longer exist."""
+    return {str(path): "it was made, but no longer exists" for path in stamped() if not path.exists()}
 
 
 def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
     """Return the files that no rule of the edition makes.
 
-    A step may write files that it doesn't declare, but lists in an `index.json` that it does (figures do).
+    A step may write undeclared files if it lists them in a declared `index.json` (as the figures do).
     """
     ours = {Path(row["output_file"]) for row in plan}
     for index in [path for path in ours if path.name == "index.json" and path.exists()]:
@@ -146,18 +146,18 @@ def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
 
 
 def corrupt() -> dict[str, str]:
-    """Return the objects of DVC's cache whose content isn't what their name says.
+    """Return the objects of DVC's cache whose content doesn't match their name.
 
     Raises:
-        UserError: this is no DVC repository.
+        UserError: this isn't a DVC repository.
     """
-    said = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True)
-    if said.returncode:
-        raise UserError(f"dvc cache dir failed:\n{said.stderr.strip()}")
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"dvc cache dir failed:\n{done.stderr.strip()}")
     found = {}
-    for path in (Path(said.stdout.strip()) / "files" / "md5").glob("??/*"):
+    for path in (Path(done.stdout.strip()) / "files" / "md5").glob("??/*"):
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
         if path.parent.name + path.name.removesuffix(".dir") != digest:
-            found[str(path)] = "its content isn't what its name says"
+            found[str(path)] = "its content doesn't match its name"
     return found

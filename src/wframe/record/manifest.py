@@ -1,4 +1,4 @@
-"""results/manifest.json: every output's hash, the step and the inputs that made it, every run's record."""
+"""results/manifest.json: the hash of every output, the step and inputs that made it, and the record of every run."""
 
 import base64
 import importlib.metadata
@@ -20,7 +20,7 @@ PACKAGES = ("snakemake", "torch", "torchvision", "pandas", "matplotlib", "dvc", 
 
 
 def build_manifest(results: Path, edition: Edition) -> dict[str, Any]:
-    """Return what made the results: every output's hash and origin, every run's record, versions, commit."""
+    """Return the manifest: every output's hash and origin, every run's record, versions, commit."""
     files = sorted(path for path in results.rglob("*") if path.is_file() and _listed(path.relative_to(results)))
     records = {
         f"{run.folder}/{Path(file).stem}": read_json(results.parent / file)
@@ -44,10 +44,10 @@ def _listed(path: Path) -> bool:
 
 
 def entry(path: Path, results: Path, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what the manifest says of one output: hash, size, and the step (`rule`) with its `inputs`.
+    """Return the manifest's entry of one output: hash, size, and the step (`rule`) with its `inputs`.
 
-    A step may write more files than it declares, beside an `index.json` that it does: they share its origin.
-    An output that no step is recorded for has neither `rule` nor `inputs`.
+    A step may write undeclared files beside a declared `index.json`: they share its origin.
+    An output without a recorded step has neither `rule` nor `inputs`.
     """
     name = path.relative_to(results)
     step = steps.get(str(name)) or steps.get(str(name.with_name("index.json"))) or {}
@@ -55,7 +55,7 @@ def entry(path: Path, results: Path, steps: dict[str, dict[str, Any]]) -> dict[s
 
 
 def page_entry(path: Path, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the entry of the page, which is made from every output that no other output is made from."""
+    """Return the page's entry; its inputs are all outputs that no other output is made from."""
     used = {name for output in outputs.values() for name in output.get("inputs", [])}
     return {
         "sha256": sha256_file(path),
@@ -66,15 +66,15 @@ def page_entry(path: Path, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]
 
 
 def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
-    """Return what Snakemake recorded beside `results`: output → {"rule", "inputs"}, inputs relative to `results`.
+    """Return Snakemake's records beside `results`: output → {"rule", "inputs"}, inputs relative to `results`.
 
-    Raw inputs, outside `results`, are named by the manifests of the prepared images instead.
+    Raw inputs, outside `results`, are listed in the manifests of the prepared images instead.
     """
     folder = results.parent / ".snakemake" / "metadata"
     steps = {}
     for file in folder.rglob("*") if folder.is_dir() else []:
         if file.is_file():
-            # the output's path in base64; a long one is cut into folders whose names begin with @
+            # the output's path in base64; a long one is split into folders whose names begin with @
             coded = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
             output = Path(base64.urlsafe_b64decode(coded).decode())
             if output.is_relative_to(results.name):
@@ -90,27 +90,27 @@ def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
 
 
 def git_state(checkout: Path = SOURCE.parents[1]) -> dict[str, Any]:
-    """Return the commit of the code that runs, and whether its tree differs from it; None outside a repository.
+    """Return the commit of the running code, and whether its tree differs from it; None outside a repository.
 
-    An installed package may lie inside somebody else's repository: only one that has this package's source counts.
+    An installed package may be inside someone else's repository: only one that tracks this package's source counts.
     """
-    git = ["git", "-C", str(checkout)]
 
-    def said(*command: str) -> str:
-        return subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
+    def output(*command: str) -> str:
+        argv = ["git", "-C", str(checkout), *command]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        if not said("ls-files", "src/wframe/__init__.py"):
+        if not output("ls-files", "src/wframe/__init__.py"):
             return {"commit": None, "dirty": None}
-        return {"commit": said("rev-parse", "HEAD"), "dirty": bool(said("status", "--porcelain"))}
+        return {"commit": output("rev-parse", "HEAD"), "dirty": bool(output("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
 
 
 def environment(lock: Path = SOURCE.parents[1] / "uv.lock") -> dict[str, Any]:
-    """Return Python's version, the hash of the checkout's lock, and each package that isn't installed as it says.
+    """Return Python's version, the hash of the lock file, and each package whose version differs from the lock.
 
-    `differs` is name → installed version; packages of the lock that this machine has no use for don't count.
+    `differs` is name → installed version; packages of the lock that aren't installed here don't count.
     """
     about: dict[str, Any] = {"python": platform.python_version(), "lock": None, "differs": None}
     if lock.exists():

@@ -1,4 +1,4 @@
-"""`wframe publish`: code and results in one archive, described by RO-Crate metadata, that others can verify."""
+"""`wframe publish`: pack code and results into one archive with RO-Crate metadata, which others can verify."""
 
 import argparse
 import io
@@ -28,30 +28,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe publish`."""
     add = parser.add_argument
     add("out", type=Path, help="the archive to write (.zip)")
-    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: what params.yaml names")
+    add("--edition", type=Path, metavar="FILE", help="the edition's file; default: the one that params.yaml names")
     add(
         "--with-images",
         action="store_true",
-        help="put in the prepared images as well, where the dataset's terms allow it",
+        help="include the prepared images (only if the dataset's terms allow it)",
     )
 
 
 def main(args: argparse.Namespace) -> None:
-    """Check that the results are what the committed tree makes, then write the archive.
+    """Check that the results are those of the committed tree, then write the archive.
 
     Raises:
-        UserError: the tree has changes that aren't committed, or a result is stale, drifted or orphaned.
+        UserError: the tree has uncommitted changes, or a result is stale, drifted or orphaned.
     """
     if not Path("Snakefile").exists():
-        raise UserError("no Snakefile here: run `wframe publish` in the checkout whose results you publish")
+        raise UserError("no Snakefile here: run `wframe publish` in the checkout whose results you want to publish")
     edition = args.edition or edition_file()
     state = git_state()
     if state["dirty"] is not False:
-        raise UserError("a release is made from a commit: none is here, or changes aren't committed (see git status)")
+        raise UserError("a release needs a commit: there is none, or changes aren't committed (see git status)")
     findings = check(edition)
     if any(findings.values()):
         counts = ", ".join(f"{len(files)} {kind}" for kind, files in findings.items() if files)
-        raise UserError(f"the results aren't what this commit makes ({counts}): see `wframe check`")
+        raise UserError(f"the results don't match this commit ({counts}): see `wframe check`")
     manifest = read_json(RESULTS / "manifest.json")
     withheld = set() if args.with_images else images_to_withhold(editions.load(edition))
     files = [*tracked_files(), *sorted(path for path in RECORDS.rglob("*") if path.is_file())]
@@ -60,18 +60,18 @@ def main(args: argparse.Namespace) -> None:
     crate = describe(files, manifest, state["commit"])
     with atomic_write(args.out) as part:
         crate.write_zip(part)
-    left_out = f"; arrays of images left out (see --with-images): {len(withheld)}" if withheld else ""
+    left_out = f"; image arrays left out (see --with-images): {len(withheld)}" if withheld else ""
     print(f"{args.out}: {len(files)} files of commit {state['commit'][:12]}{left_out}, sha256 {sha256_file(args.out)}")
 
 
 def tracked_files() -> list[Path]:
-    """Return the files of the commit."""
+    """Return the files tracked by git."""
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
     return [Path(name) for name in listed.split("\0") if name]
 
 
 def images_to_withhold(edition: Edition) -> set[str]:
-    """Return the prepared arrays of datasets that others own: they hold the images themselves."""
+    """Return the prepared arrays of third-party datasets, which contain the images themselves."""
     return {
         f"data/{name}/{class_}.npy"
         for name, dataset in edition.datasets.items()
@@ -109,14 +109,14 @@ def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrat
 
 
 def author_name(author: dict[str, str]) -> tuple[str, str]:
-    """Return the type and name of an author of CITATION.cff, where a person has two names and an organization one."""
+    """Return the type and name of an author in CITATION.cff: a person has two names, an organization one."""
     if "name" in author:
         return "Organization", author["name"]
     return "Person", f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()
 
 
 def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str, Any]) -> None:
-    """Say which step made which outputs from which inputs; a step is a rule with its inputs."""
+    """Add one action per step, from its inputs to its outputs; a step is a rule with its inputs."""
     software = {
         name: crate.add(SoftwareApplication(crate, f"#{name}", {"name": name, "version": version}))
         for name, version in {"wframe": __version__, **manifest["versions"]}.items()
@@ -128,7 +128,7 @@ def add_actions(crate: ROCrate, entities: dict[str, Entity], manifest: dict[str,
             steps.setdefault((entry["rule"], tuple(entry["inputs"])), []).append(name)
     runs = manifest["runs"]
     for number, ((rule, inputs), outputs) in enumerate(steps.items()):
-        by_run: dict[str, list[str]] = {}  # runs on the same images and bank are steps of their own
+        by_run: dict[str, list[str]] = {}  # runs on the same images and bank are separate steps
         for name in outputs:
             run = str(Path(name).relative_to("runs").with_suffix("")) if rule == "train" else ""
             by_run.setdefault(run, []).append(name)

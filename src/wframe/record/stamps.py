@@ -1,8 +1,8 @@
-"""Stamps: what each output is and what it was made from, written by the step that made it.
+"""Stamps: the hash of each output and of what it was made from, written by the step that made it.
 
 The stamp of `results/tables/whole.csv` is `results/stamps/tables/whole.csv.json`: the rule, its wildcards and key (see
-`jobs/keys.py`), the output's SHA-256 and those of its inputs. A step checks what it reads against the stamps first, so
-that an edited or damaged file never becomes part of another result.
+`jobs/keys.py`), and the SHA-256 of the output and of its inputs. Each step first checks its inputs against their
+stamps, so an edited or damaged file never becomes part of another result.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ def stamp_path(output: str | Path) -> Path:
 
 
 def read_stamp(output: str | Path) -> dict[str, Any] | None:
-    """Return an output's stamp; None if there is none, or none that can be read."""
+    """Return an output's stamp; None if it is missing or can't be read."""
     path = stamp_path(output)
     try:
         stamp = read_json(path) if path.exists() else None
@@ -42,12 +42,12 @@ def read_stamp(output: str | Path) -> dict[str, Any] | None:
 
 
 def is_result(path: str | Path) -> bool:
-    """Whether a file is one of the workflow's results."""
+    """Return whether a file is one of the workflow's results."""
     return Path(path).is_relative_to(RESULTS)
 
 
 def changed(output: str | Path) -> str | None:
-    """Return how an output that exists differs from its stamp; None if it doesn't. A missing stamp is a difference."""
+    """Return how an existing output differs from its stamp; None if it doesn't. A missing stamp is a difference."""
     stamp = read_stamp(output)
     if stamp is None:
         return "nothing records how it was made"
@@ -57,7 +57,7 @@ def changed(output: str | Path) -> str | None:
 
 
 def beside(index: Path) -> str | None:
-    """Return which file that an `index.json` lists isn't as it was written; None if all are (figures have several)."""
+    """Return which file listed in an `index.json` has changed (a figure has several); None if none has."""
     if index.name != "index.json":
         return None
     for entry in read_json(index):
@@ -71,10 +71,10 @@ def beside(index: Path) -> str | None:
 
 
 def check_reads(step: Step) -> None:
-    """Refuse to work on results that aren't what their own step wrote.
+    """Refuse inputs that have changed since their step wrote them.
 
     Raises:
-        UserError: naming the file and what to do.
+        UserError: names the file and what to do.
     """
     for name in step.reads:
         if is_result(name) and (problem := changed(name)):
@@ -82,19 +82,19 @@ def check_reads(step: Step) -> None:
 
 
 def advice(name: str | Path) -> str:
-    """Return how to get a file right again."""
+    """Return how to restore a file."""
     return f"Restore it (dvc checkout {name}), or delete it and run `snakemake {name}`."
 
 
 def remove_stamps(step: Step) -> None:
-    """Remove the stamps of what a step is about to write: if it is killed, its outputs count as made by nothing."""
+    """Remove the stamps of a step's outputs before it runs: if it is killed, its outputs have no stamp."""
     for name in step.writes:
         if is_result(name):
             stamp_path(name).unlink(missing_ok=True)
 
 
 def write_stamps(step: Step) -> None:
-    """Stamp what a step has written."""
+    """Write the stamps of a step's outputs."""
     inputs = {name: sha256_file(name) for name in step.reads if Path(name).is_file()}
     for name in step.writes:
         if is_result(name) and Path(name).is_file():

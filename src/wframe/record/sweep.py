@@ -1,8 +1,8 @@
-"""The sweep: before anything runs, are the results what their stamps say, and what would be made now?
+"""The sweep: before anything runs, check every result against its stamp and against its rule's current key.
 
-Snakemake decides by its own records (`.snakemake/metadata`) and time stamps; records get lost, come from another clone
-or are touched. The sweep compares each output's key with the one that its rule has now. What is stale is marked as
-incomplete in Snakemake's own way, so that a dry run shows it and a run makes it again; nothing is deleted.
+Snakemake decides by its own records (`.snakemake/metadata`) and time stamps, but records can be lost, touched or from
+another clone. The sweep compares each output's key with its rule's current one. It marks stale outputs as incomplete
+in Snakemake's own format, so that a dry run lists them and a run remakes them; nothing is deleted.
 """
 
 import base64
@@ -24,14 +24,14 @@ NOT_STAMPED = (
     "logs",
     "checkpoints",
     "stamps",
-)  # folders of what jobs log, of unfinished work, and the stamps themselves
-NAME = 254  # longest part of a marker's path
+)  # folders of job output, of unfinished work, and of the stamps themselves
+NAME = 254  # maximum length of a part of a marker's path
 
 
 def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what is stale and what has drifted, file → why, and mark the stale ones for Snakemake.
+    """Return the stale and the drifted outputs (file → why), and mark the stale ones for Snakemake.
 
-    Drifted is what exists but isn't what its own step wrote.
+    A drifted output exists, but has changed since its step wrote it.
     """
     drifted, stale = {}, {}
     for output in stamped():
@@ -51,13 +51,13 @@ def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def stamped() -> list[Path]:
-    """Return the outputs that have stamps, whether they still exist or not."""
+    """Return the outputs that have stamps, whether or not they still exist."""
     files = STAMPS.rglob("*.json") if STAMPS.is_dir() else []
     return sorted(RESULTS / file.relative_to(STAMPS).with_suffix("") for file in files)
 
 
 def unstamped() -> list[Path]:
-    """Return the result files that have no stamp: what an index lists and the manifest are vouched for otherwise."""
+    """Return the result files without a stamp, except those listed in an `index.json`, which has its own stamp."""
     found = []
     for path in sorted(RESULTS.rglob("*")) if RESULTS.is_dir() else []:
         name = path.relative_to(RESULTS)
@@ -70,7 +70,7 @@ def unstamped() -> list[Path]:
 
 
 def outdated(edition: Edition, stamp: dict) -> str | None:
-    """Return why an output isn't what its rule would make now; None if it is, or if the edition doesn't make it."""
+    """Return why an output is out of date; None if it isn't, or if the edition doesn't make it."""
     try:
         now = key(edition, stamp["rule"], stamp["wildcards"])
     except (KeyError, AssertionError):  # of another edition
@@ -85,7 +85,7 @@ def outdated(edition: Edition, stamp: dict) -> str | None:
 
 
 def mark(stale: dict[str, str]) -> None:
-    """Mark stale outputs as incomplete for Snakemake, and take the marks off those that aren't stale any more."""
+    """Mark stale outputs as incomplete for Snakemake, and remove the marks from those that are no longer stale."""
     wanted = {marker(name) for name in stale}
     for path in [path for path in INCOMPLETE.rglob("*") if path.is_file()] if INCOMPLETE.is_dir() else []:
         with suppress(OSError, ValueError):
@@ -98,19 +98,19 @@ def mark(stale: dict[str, str]) -> None:
 
 
 def marker(name: str) -> Path:
-    """Return where Snakemake marks an output as incomplete: its path in base64, long ones cut into folders."""
+    """Return where Snakemake marks an output as incomplete: its path in base64, split into folders if long."""
     coded = base64.urlsafe_b64encode(name.encode()).decode()
     parts = [coded[i : i + NAME] for i in range(0, len(coded), NAME)]
     return INCOMPLETE.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
 
 
 def explain(drifted: dict[str, str]) -> str:
-    """Return what a run can't accept, in words, one line a file."""
+    """Return a message about drifted outputs, one line per file."""
     return "\n".join(f"{name}: {why}. {advice(name)}" for name, why in drifted.items())
 
 
 def litter(remove: bool = False) -> list[Path]:
-    """Return temporary files that a killed process left, and remove those whose process is known to have ended."""
+    """Return temporary files left by killed processes; with `remove`, delete those of ended processes here."""
     left = []
     for path in RESULTS.rglob(".*.part") if RESULTS.is_dir() else []:
         found = re.fullmatch(r"\..*\.(?P<host>[^.]+)\.(?P<pid>\d+)\.part", path.name)
@@ -125,7 +125,7 @@ def litter(remove: bool = False) -> list[Path]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine still runs."""
+    """Return whether a process of this machine is still running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

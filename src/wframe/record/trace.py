@@ -1,4 +1,4 @@
-"""`wframe trace`: from an output back to the source images it was made of, every hash on the way recomputed."""
+"""`wframe trace`: trace an output back to the source images it was made from, recomputing every hash on the way."""
 
 import argparse
 import json
@@ -16,14 +16,14 @@ from wframe.files import read_json, sha256_file
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe trace`."""
     add = parser.add_argument
-    add("file", type=Path, help="an output, say results/tables/whole.csv")
+    add("file", type=Path, help="an output, e.g. results/tables/whole.csv")
     add("--results", type=Path, default=Path("results"), help="the results folder")
     add("--all", action="store_true", help="name every source image, not just the first and the last")
     add("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the tree of what a file was made from; return 1 if a file on it isn't what the manifest says."""
+    """Print the tree of a file's inputs; return 1 if any file in it differs from the manifest."""
     manifest = read_json(args.results / "manifest.json")
     tree = trace(args.file, args.results, manifest)
     print(json.dumps(tree, indent=1, ensure_ascii=False) if args.json else "\n".join(lines(tree, args.all)))
@@ -31,11 +31,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 def trace(file: Path, results: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return what `file` was made from, as a tree.
+    """Return the tree of inputs that `file` was made from.
 
-    A node has `file` (below the results folder), `sha256` (by the manifest), `rule`, `problem` (None if the bytes are
-    the manifest's), `made` (a run's command and constants, a bank's origin), `images` (a prepared array's sources)
-    and `inputs` (nodes). What appears a second time has its hash only.
+    A node has `file` (relative to the results folder), `sha256` (from the manifest), `rule`, `problem` (None if the
+    bytes match the manifest), `made` (a run's command and constants, a bank's origin), `images` (a prepared array's
+    sources) and `inputs` (nodes). A repeated node has only its hash.
 
     Raises:
         UserError: the manifest doesn't list the file.
@@ -65,17 +65,17 @@ def _node(name: str, results: Path, manifest: dict[str, Any], seen: set[str]) ->
 
 
 def _problem(name: str, results: Path, manifest: dict[str, Any]) -> str | None:
-    """Say how a file differs from its record, or its record from those of its inputs."""
+    """Return how a file differs from its record, or its record from those of its inputs; None if nothing differs."""
     outputs = manifest["outputs"]
     if name not in outputs:
         return "not in the manifest"
     if not (results / name).exists():
         return "missing"
     if sha256_file(results / name) != outputs[name]["sha256"]:
-        return "its bytes aren't those of the manifest"
+        return "its bytes differ from the manifest"
     made_from = set((_run(name, manifest) or {}).get("inputs", {}).values())
     if not made_from <= {outputs[part]["sha256"] for part in outputs[name].get("inputs", []) if part in outputs}:
-        return "made from other bytes than its inputs have now"
+        return "its inputs have changed since it was made"
     return None
 
 
@@ -86,7 +86,7 @@ def _run(name: str, manifest: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _made(name: str, results: Path, manifest: dict[str, Any]) -> dict[str, Any] | None:
-    """Return how a run or a bank was made, in its own words."""
+    """Return how a run or a bank was made, from its own record."""
     if run := _run(name, manifest):
         keys = ("command", "constants", "groups", "code", "device", "precision", "machine", "versions")
         return {key: run[key] for key in keys}
@@ -97,7 +97,7 @@ def _made(name: str, results: Path, manifest: dict[str, Any]) -> dict[str, Any] 
 
 
 def _images(path: Path) -> list[dict[str, Any]] | None:
-    """Return the source images of a prepared array, in its order: source, SHA-256, group."""
+    """Return the source images of a prepared array, in order: source, SHA-256, group."""
     if path.suffix != ".npy" or not path.with_suffix(".parquet").exists():
         return None
     table = pq.read_table(path.with_suffix(".parquet"), columns=["source", "sha256", "group", "status"])
@@ -114,13 +114,13 @@ def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def lines(node: dict[str, Any], every: bool, indent: str = "") -> Iterator[str]:
-    """Yield a tree's lines for people."""
-    said = f"{node['rule'] or 'no step is recorded'}"
+    """Yield a tree's lines to print."""
+    text = f"{node['rule'] or 'no step is recorded'}"
     if node["problem"]:
-        said += f"  ! {node['problem']}"
+        text += f"  ! {node['problem']}"
     if node.get("again"):
-        said += "  (see above)"
-    yield f"{indent}{node['file']}  {(node['sha256'] or '?')[:12]}  {said}"
+        text += "  (see above)"
+    yield f"{indent}{node['file']}  {(node['sha256'] or '?')[:12]}  {text}"
     inside = indent + "   "
     made = node.get("made") or {}
     if "constants" in made:

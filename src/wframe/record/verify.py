@@ -1,4 +1,4 @@
-"""`wframe verify`: is a published archive whole, and what its own records say? Needs nothing but the archive."""
+"""`wframe verify`: check that a published archive is complete and unchanged. Needs only the archive."""
 
 import argparse
 import hashlib
@@ -20,33 +20,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what is wrong with an archive; return 1 if anything is."""
+    """Print all problems of an archive; return 1 if there are any."""
     try:
         with zipfile.ZipFile(args.archive) as archive:
-            problems, said = verify(archive)
+            problems, summary = verify(archive)
     except FileNotFoundError:
         raise UserError(f"{args.archive}: not found") from None
     except zipfile.BadZipFile as error:
-        raise UserError(f"{args.archive}: not a whole zip file ({error}). Get it again.") from None
+        raise UserError(f"{args.archive}: not a complete zip file ({error}). Download it again.") from None
     for name, why in sorted(problems.items()):
         print(f"{name}: {why}")
-    print(f"{args.archive}: {len(problems)} problems" if problems else f"{args.archive}: {said}")
+    print(f"{args.archive}: {len(problems)} problems" if problems else f"{args.archive}: {summary}")
     return int(bool(problems))
 
 
 def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
-    """Return what is wrong (file → why), and a line that says what was compared.
+    """Return the problems (file → reason), and a one-line summary of what was compared.
 
-    Every file must be the one that the metadata, SHA256SUMS and the manifest of results agree on. The manifest may
-    list arrays of images that the release left out.
+    Every file must match the metadata, SHA256SUMS and the manifest of results. The manifest may list image arrays that
+    the release left out.
 
     Raises:
-        UserError: it isn't an archive of `wframe publish`.
+        UserError: the archive wasn't made by `wframe publish`.
     """
     names = {info.filename for info in archive.infolist() if not info.is_dir()}
     for name in (METADATA, "SHA256SUMS", MANIFEST):
         if name not in names:
-            raise UserError(f"{archive.filename}: holds no {name}, so it isn't a release of `wframe publish`")
+            raise UserError(f"{archive.filename}: has no {name}, so it isn't a release made by `wframe publish`")
     described = _described(json.loads(archive.read(METADATA)))
     listed = dict(line.split("  ", 1)[::-1] for line in archive.read("SHA256SUMS").decode().splitlines())
     manifest = json.loads(archive.read(MANIFEST))
@@ -58,19 +58,19 @@ def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
         elif name not in described or name not in listed:
             problems[name] = "not part of the release"
         elif (found := _sha256(archive, name)) != described[name] or found != listed[name]:
-            problems[name] = f"its bytes changed: sha256 {found}, published was {described[name]}"
+            problems[name] = f"its bytes changed: sha256 {found}, published as {described[name]}"
         elif found != results.get(name, found):
-            problems[name] = f"not the result that {MANIFEST} lists"
+            problems[name] = f"differs from the result listed in {MANIFEST}"
     left_out = [name for name in results if name not in names and name not in problems]
     for name in left_out:
         if not (name.startswith("results/data/") and name.endswith(".npy")):
-            problems[name] = f"{MANIFEST} lists it, but it isn't here"
-    said = f"all {len(described)} files are as published, {len(results) - len(left_out)} of them results"
-    return problems, said + (f"; arrays of images left out: {len(left_out)}" if left_out else "")
+            problems[name] = f"listed in {MANIFEST}, but missing"
+    summary = f"all {len(described)} files are as published, {len(results) - len(left_out)} of them results"
+    return problems, summary + (f"; image arrays left out: {len(left_out)}" if left_out else "")
 
 
 def _described(metadata: dict[str, Any]) -> dict[str, str]:
-    """Return file → SHA-256 as the RO-Crate has them."""
+    """Return file → SHA-256 from the RO-Crate metadata."""
     return {unquote(entity["@id"]): entity["sha256"] for entity in metadata["@graph"] if "sha256" in entity}
 
 

@@ -1,4 +1,4 @@
-"""`wframe report`: the page that shows everything, and the manifest that leads every output back to its inputs."""
+"""`wframe report`: write the page that shows everything, and the manifest that traces every output to its inputs."""
 
 import argparse
 import shlex

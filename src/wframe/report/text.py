@@ -1,11 +1,11 @@
-"""Numbers and time spans as people read them."""
+"""Numbers and durations in readable form."""
 
 import math
 from typing import Any
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A number for people: a dash where there is none."""
+    """Format a number; a missing one is a dash."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, int) or float(value).is_integer():
@@ -18,7 +18,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span for people."""
+    """Format a duration."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:

@@ -16,7 +16,7 @@ from wframe.jobs.runs import run_flops, runs
 
 
 def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page shows of a study: figures, the table, and how each run was made."""
+    """Return a study's figures and table, and how each run was made."""
     table = pd.read_csv(results / "tables" / f"{name}.csv", dtype={"class": str, "dataset": str, "setting": str})
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     for row in rows:
@@ -31,7 +31,7 @@ def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, A
 
 
 def figure_ids(results: Path, edition: Edition) -> dict[str, str]:
-    """Return where on the page a claim's figure is: the paper's by number, a study's first by the study's name."""
+    """Return the anchors of claims' figures: the paper's by number, a study's first figure by the study's name."""
     drawn = [f for f in read_json(results / "figures" / "paper" / "index.json") if "missing" not in f]
     ids = {figure["name"]: f"paper-{figure['name']}" for figure in drawn} | {"theory": "theory-theory"}
     for study in edition.studies:
@@ -41,7 +41,7 @@ def figure_ids(results: Path, edition: Edition) -> dict[str, str]:
 
 
 def scores_view(results: Path, edition: Edition) -> list[dict[str, Any]]:
-    """Return the score table's rows (the paper's Table 1); none where the edition computes no scores."""
+    """Return the rows of the score table (the paper's Table 1); none if the edition computes no scores."""
     if edition.scores is None:
         return []
     rows = pd.read_csv(results / "tables" / "scores.csv").to_dict("records")
@@ -50,7 +50,7 @@ def scores_view(results: Path, edition: Edition) -> list[dict[str, Any]]:
 
 
 def baselines_view(results: Path, edition: Edition) -> dict[str, dict[str, Any]]:
-    """Return each baseline's trainings: a title and the record."""
+    """Return the title and record of each repeat of each baseline."""
     return {
         f"{name}/{repeat}": {
             "title": (entry.title or name) + (f", repeat {repeat}" if entry.repeats > 1 else ""),
@@ -62,9 +62,9 @@ def baselines_view(results: Path, edition: Edition) -> dict[str, dict[str, Any]]
 
 
 def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return where each shard ran, for how long, how often it went on, and what was planned.
+    """Return where each shard ran, for how long, how often it was resumed, and the planned time.
 
-    The plan is of `learning_flops` on the edition's GPU (job.gpu); None without one.
+    The plan is `learning_flops` at the speed of the edition's GPU (job.gpu); None without one.
     """
     rows = []
     for run in runs(edition):
@@ -95,17 +95,17 @@ def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str,
 
 
 def compare(row: dict[str, Any]) -> str:
-    """Say in words what a paired difference of R tells: lower, higher or can't tell."""
+    """Describe what a paired difference of R shows: lower, higher or can't tell."""
     low, high = row.get("difference_low", math.nan), row.get("difference_high", math.nan)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "too few groups to tell"
     gone = row.get("diverged_frame", 0) or row.get("diverged_wframe", 0)
-    said = "wFRAME lower" if high < 0 else "wFRAME higher" if low > 0 else "can't tell"
-    return f"{said}, of those that didn't diverge" if gone else said
+    text = "wFRAME lower" if high < 0 else "wFRAME higher" if low > 0 else "can't tell"
+    return f"{text}, among groups that didn't diverge" if gone else text
 
 
 def dataset_view(results: Path, edition: Edition, name: str) -> dict[str, Any]:
-    """Return what the page says of a dataset: how many images of each class were used and left out, and why."""
+    """Return how many images of each class of a dataset were used and left out, and why."""
     classes = []
     for class_ in edition.datasets[name].classes:
         path = results / "data" / name / f"{class_}.parquet"
@@ -129,13 +129,13 @@ def dataset_view(results: Path, edition: Edition, name: str) -> dict[str, Any]:
 
 
 def bank_about(path: Path) -> dict[str, Any]:
-    """Return what a bank file says of itself."""
+    """Return a bank file's own record."""
     with safe_open(path, "np") as file:
         return json.loads((file.metadata() or {})["wframe"])
 
 
 def totals(records: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """Return the sums over all runs that the page opens with."""
+    """Return the totals over all runs, for the top of the page."""
     every = list(records.values())
     return {
         "shards": len(every),

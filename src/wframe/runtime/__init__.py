@@ -1,1 +1,1 @@
-"""What every long-running command shares: device and signals, progress, checkpoints, and the facts for its record."""
+"""Shared by long-running commands: device and signals, progress, checkpoints, and the facts for a result's record."""

@@ -1,5 +1,6 @@
-"""Checkpoints: what a shard has done so far, at a path that is keyed by everything that it depends on."""
+"""Checkpoints: the progress of a shard, at a path keyed by everything the shard depends on."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -14,17 +15,17 @@ from wframe.files import atomic_write
 
 
 def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint atomically, with a checksum of its tensors."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as part:
-        save_file(whole, part, {"about": json.dumps(about, sort_keys=True)})
+        save_file(whole, part, {"about": json.dumps(about | {"sha256": _digest(whole)}, sort_keys=True)})
 
 
 def load(path: Path, key: str, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Read the checkpoint at `path`; None if there is none.
 
-    One that is corrupt or belongs to other work (its `key` differs) is set aside under the name `*.unusable`,
-    with a message, and the work starts afresh.
+    A checkpoint that is corrupt or belongs to other work (its `key` differs) is renamed to `*.unusable`, with a
+    message, and the work starts from the beginning.
     """
     if not path.exists():
         return None
@@ -33,12 +34,24 @@ def load(path: Path, key: str, device: torch.device) -> tuple[dict[str, Tensor],
             about = json.loads((file.metadata() or {})["about"])
             if about["key"] != key:
                 raise ValueError("it belongs to other work")
-            return {name: file.get_tensor(name).to(device) for name in file.keys()}, about  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about["sha256"] != _digest(tensors):
+            raise ValueError("its content has changed since it was written")
+        return {name: tensor.to(device) for name, tensor in tensors.items()}, about
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         aside = path.with_suffix(".unusable")
         path.replace(aside)
         print(
-            f"checkpoint {path} can't be used ({error}): set aside as {aside.name}, starting afresh",
+            f"checkpoint {path} can't be used ({error}): renamed to {aside.name}, starting from the beginning",
             file=sys.stderr,
         )
         return None
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Return one SHA-256 over names, types, shapes and bytes of all tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Which code a result depends on, as one hash: what the code does, not how it is written down."""
+"""Which code a result depends on, as one hash: what the code does, not how it is formatted."""
 
 import ast
 import hashlib
@@ -7,16 +7,16 @@ from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1]  # the package `wframe`
-TEXT = (".css", ".csv", ".j2", ".js", ".json", ".yaml")  # data files in which the line ends are layout
-FOR_PEOPLE = ("help", "description")  # keyword arguments that only explain
+TEXT = (".css", ".csv", ".j2", ".js", ".json", ".yaml")  # text files, in which line endings don't count
+FOR_PEOPLE = ("help", "description")  # keyword arguments that are documentation
 NO_RESULT = "AFFECTS_NO_RESULT"  # a module that sets this to True is left out of every hash
 
 
 def code_files(*modules: str) -> list[Path]:
-    """Return the package's files that `modules` (say "wframe.engine.train") import, themselves included, sorted.
+    """Return the files of `modules` (for example "wframe.engine.train") and of all they import here, sorted.
 
-    "wframe.claims.judges.*" stands for all modules of a package. Data files with a module's name (a page's template
-    and style) belong to it. Imports are read from the syntax tree, also those inside functions; nothing is run.
+    "wframe.claims.judges.*" means all modules of a package. Data files with a module's name (a page's template and
+    style) belong to it. Imports are read from the syntax tree, including those inside functions; no code is run.
     """
     seen: set[Path] = set()
     todo = [name for module in modules for name in _expand(module)]
@@ -30,10 +30,10 @@ def code_files(*modules: str) -> list[Path]:
 
 @cache
 def code_hash(*modules: str) -> str:
-    """Return one SHA-256 over what the code does that `modules` import.
+    """Return one SHA-256 over the code of `modules` and of all they import.
 
-    A rule takes it as a parameter, so that a change in the code reruns exactly the steps that depend on it. Comments,
-    docstrings, help texts, layout and line ends don't count, and the hash is the same on every supported Python.
+    A rule takes it as a parameter, so a code change reruns exactly the steps that depend on it. Comments, docstrings,
+    help texts, formatting and line endings don't count. The hash is the same on every supported Python.
     """
     digest = hashlib.sha256()
     for path in code_files(*modules):
@@ -42,7 +42,7 @@ def code_hash(*modules: str) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of what a file contributes: a module's canonical form, a data file's content."""
+    """Return the SHA-256 of a module's canonical form, or of a data file's content."""
     if path.suffix == ".py":
         content = canonical(path.read_text(encoding="utf-8")).encode()
     elif path.suffix in TEXT:
@@ -53,10 +53,10 @@ def file_hash(path: Path) -> str:
 
 
 def canonical(source: str) -> str:
-    """Return a module's syntax tree as text: without comments, docstrings, help texts and layout.
+    """Return a module's syntax tree as text, without comments, docstrings, help texts and formatting.
 
-    `ast.dump` differs between versions of Python (3.13 leaves out empty fields, 3.12 added `type_params`); this
-    writes the fields that are there, and nothing for the empty ones.
+    `ast.dump` differs between Python versions (3.13 omits empty fields, 3.12 added `type_params`). This writes
+    non-empty fields only.
     """
     return "".join(_write(ast.parse(source)))
 
@@ -71,7 +71,7 @@ def _write(node: object) -> Iterator[str]:
                 value = _without_docstring(value)
             elif name == "keywords" and isinstance(node, ast.Call):
                 value = [keyword for keyword in value if keyword.arg not in FOR_PEOPLE]
-            elif isinstance(node, ast.JoinedStr):  # 3.12 has an empty text at some f-strings' ends, 3.11 hasn't
+            elif isinstance(node, ast.JoinedStr):  # 3.12 adds an empty string to some f-strings, 3.11 doesn't
                 value = [part for part in value if not (isinstance(part, ast.Constant) and part.value == "")]
             yield name + "="
             yield from _write(value)
@@ -93,16 +93,16 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def module_names(package: str) -> tuple[str, ...]:
-    """Return the names of a package's modules, sorted, without importing any; those with a leading _ are left out.
+    """Return the names of a package's modules, sorted, without importing them; skip those with a leading _.
 
-    What is one module each (a reader, a baseline, an extractor) is known by these names: to add one is to add a file.
+    Readers, baselines and extractors are found by these names: to add one, add a file.
     """
     folder = SOURCE.joinpath(*package.split(".")[1:])
     return tuple(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
 
 
 def _expand(module: str) -> list[str]:
-    """Return the modules that a name with `.*` at its end stands for."""
+    """Expand a name that ends in `.*` to the package and its modules."""
     if not module.endswith(".*"):
         return [module]
     package = module.removesuffix(".*")
@@ -122,7 +122,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def imports(path: Path) -> list[str]:
-    """Return the modules that a file names in its import statements."""
+    """Return the modules named in a file's import statements."""
     names = []
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
@@ -133,7 +133,7 @@ def imports(path: Path) -> list[str]:
 
 
 def _affects_no_result(path: Path) -> bool:
-    """Whether a module says of itself that no result depends on it."""
+    """Return whether a module declares that no result depends on it."""
     return any(
         isinstance(node, ast.Assign)
         and [target.id for target in node.targets if isinstance(target, ast.Name)] == [NO_RESULT]

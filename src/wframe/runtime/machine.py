@@ -1,4 +1,4 @@
-"""The facts about a process and its machine that a result's record keeps."""
+"""Facts about a process and its machine, for a result's record."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def command_line() -> list[str]:
-    """Return the command of this process, without what only the workflow adds."""
+    """Return this process's command line, without the options that only the workflow adds."""
     argv = list(sys.argv)
     if "--step" in argv:
         place = argv.index("--step")
@@ -18,7 +18,7 @@ def command_line() -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return the facts about this process and machine."""
+    """Return facts about this process and machine."""
     slurm = {key: os.environ[key] for key in ("SLURM_JOB_ID", "SLURM_STEP_GPUS") if key in os.environ}
     return {
         "host": platform.node(),

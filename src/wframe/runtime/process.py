@@ -14,22 +14,22 @@ from wframe.errors import UserError
 
 
 class Stopped(Exception):
-    """A signal asked the work to stop; a checkpoint is saved."""
+    """A signal stopped the work; a checkpoint was saved."""
 
 
 class Stop:
-    """Whether a signal has asked to stop."""
+    """A signal handler that remembers a request to stop."""
 
     asked: str | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Note the signal (this is its handler)."""
+        """Remember the signal."""
         self.asked = signal.Signals(number).name
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Turn SIGTERM, SIGUSR1 and SIGINT into a wish to stop at the next step's end."""
+    """Turn SIGTERM, SIGUSR1 and SIGINT into a request to stop at the end of the current step."""
     stop, numbers = Stop(), (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
     old = {number: signal.signal(number, stop) for number in numbers}
     try:
@@ -40,10 +40,10 @@ def stop_on_signal() -> Iterator[Stop]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device; `auto` takes a GPU where there is one. It's tried before any work starts.
+    """Return the device, after running one operation on it; `auto` takes a GPU if there is one.
 
     Raises:
-        UserError: `cuda` was asked for and there is none, or the GPU doesn't compute.
+        UserError: `cuda` was requested and there is no GPU, or an operation on the GPU fails.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device cuda: PyTorch sees no GPU here. Use --device cpu, or check the driver and the job.")
@@ -52,15 +52,15 @@ def choose_device(name: str) -> torch.device:
         torch.ones(1, device=device).sum().item()
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"device {device}: the GPU doesn't compute ({reason}). Keep jobs off it.") from None
+        raise UserError(f"device {device}: the GPU fails ({reason}). Keep jobs off it.") from None
     return device
 
 
 def configure_process(threads: int | None) -> None:
-    """Use this many CPU threads (None: as many as this process may run on), and keep freed memory.
+    """Set the number of CPU threads (None: all cores this process may use), and keep freed memory.
 
-    glibc gives large blocks back to the system at once, and every step would fault them in again: that costs
-    a quarter of the time on a CPU.
+    glibc returns large blocks to the system at once, so every step would fault them in again: a quarter of the time
+    on a CPU.
     """
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     if platform.libc_ver()[0] == "glibc":

@@ -7,14 +7,14 @@ from types import TracebackType
 from rich import progress
 from rich.console import Console
 
-AFFECTS_NO_RESULT = True  # so that a reworded line reruns nothing
+AFFECTS_NO_RESULT = True  # rewording a progress line reruns nothing
 
 
 class Progress:
-    """Counts images, bytes or another unit, and shows the rate, the estimated time left and a note.
+    """Count images, bytes or another unit, and show the rate, the estimated time left and a note.
 
-    In a log it prints a line at most every `interval` seconds, and one at the end. `total` may be unknown (None);
-    `done` counts as finished before, and not into the rate.
+    In a log, print a line at most every `interval` seconds, and one at the end. `total` may be unknown (None). `done`
+    was finished before, so it doesn't count towards the rate.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Units per second since the start (or the resumption)."""
+        """Units per second since the start (or since resuming)."""
         return (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
 
     def advance(self, count: int, note: str = "") -> None:
-        """Count `count` more; `note` says where things stand."""
+        """Count `count` more; `note` describes the current state."""
         self.done, self.note = self.done + count, note
         if self.bar:
             self.bar.update(self.task, completed=self.done, note=", ".join(filter(None, [note, self._rate()])))

@@ -1,4 +1,4 @@
-"""The distance to the nearest training image: a score can't see copying, this can."""
+"""The distance to the nearest training image, which reveals copies; a score doesn't."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ def distance_to_nearest(
 ) -> np.ndarray:
     """Return each image's root-mean-square distance to the nearest training image, in grey levels, shape (N,).
 
-    Both are uint8 (…, H, W, 3) of one size. The nearest one is found by |x|² + |y|² − 2·x·y in fp32, and the
-    distance to it computed anew without that rounding: a copy has 0.
+    Both are uint8 (…, H, W, 3) of the same size. The nearest image is found by |x|² + |y|² − 2·x·y in fp32; the
+    distance to it is then recomputed without that rounding, so a copy has 0.
     """
     x, y = (torch.from_numpy(np.ascontiguousarray(p)).flatten(1) for p in (images, training))
     best = torch.full((len(x),), torch.inf)
@@ -31,7 +31,7 @@ def distance_to_nearest(
             squares = some.square().sum(1)
             for first in range(0, len(x), ROWS):
                 rows = slice(first, first + ROWS)
-                # |x|² is the same for all y: it decides nothing
+                # |x|² is the same for all y, so it is left out
                 partial, index = torch.addmm(squares, _centred(x[rows], device), some.T, alpha=-2).min(1)
                 nearer = partial.cpu() < best[rows]
                 best[rows] = torch.where(nearer, partial.cpu(), best[rows])
@@ -44,18 +44,18 @@ def distance_to_nearest(
 
 
 def _centred(pixels: Tensor, device: torch.device) -> Tensor:
-    """Pixels around 0: smaller squares, so less rounding."""
+    """Centre pixels around 0: smaller squares, less rounding."""
     return pixels.to(device).float() - 127.5
 
 
 def unseen(images: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Return the images that aren't, byte for byte, among the training images."""
+    """Return the images that have no exact copy among the training images."""
     seen = {row.tobytes() for row in training}
     return images[[row.tobytes() not in seen for row in images]]
 
 
 def summary(distances: np.ndarray) -> dict[str, Any]:
-    """Return what a record keeps of distances: the median, the middle 90 %, and how many images are copies."""
+    """Summarise distances for a record: the median, the middle 90%, and how many images are copies."""
     low, median, high = (float(value) for value in np.quantile(distances, (0.05, 0.5, 0.95)))
     return {
         "median": median,

@@ -1,7 +1,7 @@
 """`wframe score`: one row of the score table.
 
-The score is torch-fidelity's (Salimans et al. 2016): exp of the mean divergence KL(p(y|x) ‖ p(y)) in each of the
-splits of the shuffled set, and the mean over splits. Its spread over splits and over repeats (seeds) are kept apart.
+The score is torch-fidelity's (Salimans et al. 2016): exp of the mean divergence KL(p(y|x) ‖ p(y)) in each split of the
+shuffled set, averaged over splits. Its spread over splits and its spread over repeats (seeds) are separate numbers.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from wframe.scores.extractors import check_weights, extractor
 from wframe.scores.nearest import distance_to_nearest, summary, unseen
 from wframe.weights import POCKET
 
-# The gate: what the paper's Table 1 has for real images, and all that CIFAR-10's training set holds.
-# torch-fidelity's port of the 2015 Inception gives 11.237 ± 0.095 on these; torchvision's Inception about 9.7.
+# The gate: the score of real images in the paper's Table 1, and the size of CIFAR-10's training set.
+# torch-fidelity's port of the 2015 Inception gives 11.237 ± 0.095 on them; torchvision's Inception about 9.7.
 GATE, GATE_ERROR, GATE_IMAGES = 11.24, 0.11, 50_000
 
 
@@ -44,28 +44,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="the set (.safetensors with `images`, or .npy); once for each repeat. Default: the training images",
+        help="the set (.safetensors with `images`, or .npy); once per repeat. Default: the training images",
     )
-    add("--training", type=Path, nargs="+", required=True, help="the prepared images that were learned from (.npy)")
-    add("--learned", type=int, help="only the first so many of each of these files were learned from")
-    add("--held-out", type=Path, nargs="*", default=[], help="other real images; those learned from don't count")
+    add("--training", type=Path, nargs="+", required=True, help="the prepared training images (.npy)")
+    add("--learned", type=int, help="only the first LEARNED images of each file were trained on; default: all")
+    add("--held-out", type=Path, nargs="*", default=[], help="other real images; any training images are ignored")
     add("--extractor", choices=module_names("wframe.scores.extractors"), default="inception")
     add("--weights", type=Path, help="the classifier's weights, or the record of `wframe weights`")
-    add("--data", type=Path, help="the data folder that such a record speaks of; default: WFRAME_DATA, else data")
+    add("--data", type=Path, help="the data folder that the record refers to; default: WFRAME_DATA, else data")
     add("--splits", type=int, default=10)
-    add("--limit", type=int, help="most images of a set, evenly spread; default: all")
-    add("--nearest", type=int, help="most images of a set compared with all training images; default: all")
+    add("--limit", type=int, help="maximum images of a set, evenly spread; default: all")
+    add("--nearest", type=int, help="maximum images of a set to compare with all training images; default: all")
     add("--gate", type=Path, help="inception: the record of the row with CIFAR-10's real images")
-    add("--is-gate", action="store_true", help="inception: this row is it")
+    add("--is-gate", action="store_true", help="inception: this row is the gate")
     add("--about", type=json.loads, default={}, help="JSON for the record: row, title, dataset, method, ...")
-    add("--batch", type=int, default=64, help="images through the classifier at once")
+    add("--batch", type=int, default=64, help="batch size of the classifier")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--threads", type=int, help="CPU threads; default: all that this process may use")
+    add("--threads", type=int, help="CPU threads; default: all cores this process may use")
     add("--out", type=Path, required=True, help="the row's record (.json)")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Score every repeat's set, measure how near it is to the training images, and write the record."""
+    """Score every repeat's set, measure its distance to the training images, and write the record."""
     begin = time.monotonic()
     configure_process(args.threads)
     device = choose_device(args.device)
@@ -132,32 +132,32 @@ def find_weights(args: argparse.Namespace) -> tuple[Path | None, str]:
     """Return the weights file and "ok", or None and why there is none.
 
     Raises:
-        UserError: a file that is there isn't this network's, or isn't the one on record.
+        UserError: the file is another network's, or not the one in the record.
     """
     path: Path | None = args.weights
     if path is None and args.extractor != "pocket":
-        raise UserError(f"--weights: {args.extractor} needs its weights file")
+        raise UserError(f"--weights: {args.extractor} needs a weights file")
     if path is not None and path.suffix == ".json":
         record = read_json(path)
         if record["status"] != "ok":
             return None, record["status"]
         path = data_folder(args.data) / record["path"] if record["path"] else None
         if path and (not path.is_file() or sha256_file(path) != record["sha256"]):
-            raise UserError(f"{path}: not the file that {args.weights} speaks of. Make that record again.")
+            raise UserError(f"{path}: not the file recorded in {args.weights}. Rerun `wframe weights`.")
     path = path or POCKET
     check_weights(args.extractor, path)
     return path, "ok"
 
 
 def read_gate(path: Path | None) -> str:
-    """Return the gate's outcome: "passed", or "not passed: " and why."""
+    """Return the gate's outcome: "passed", or "not passed: " and the reason."""
     if path is None:
         return "not passed: no row of CIFAR-10's real images is given (--gate)"
     return read_json(path)["gate"]
 
 
 def gate_outcome(record: dict[str, Any]) -> str:
-    """Judge the gate's own row: does the real CIFAR-10 score as it has to, so that other scores mean something?"""
+    """Judge the gate's own row: other scores are valid only if real CIFAR-10 scores as expected."""
     if record["status"] != "ok":
         return f"not passed: {record['status']}"
     if record["n"] != GATE_IMAGES:
@@ -168,14 +168,14 @@ def gate_outcome(record: dict[str, Any]) -> str:
 
 
 def evenly(images: np.ndarray, limit: int | None) -> np.ndarray:
-    """Return `limit` images spread evenly over the set; all, if there are no more."""
+    """Return `limit` images, spread evenly over the set; all if there are no more."""
     if limit is None or len(images) <= limit:
         return images
     return images[np.arange(limit) * len(images) // limit]
 
 
 class Images(Dataset[Tensor]):
-    """Images for torch-fidelity, uint8 (3, H, W) each; counts them on a progress bar."""
+    """Images for torch-fidelity, uint8 (3, H, W) each, counted on a progress bar."""
 
     def __init__(self, images: np.ndarray, progress: Progress) -> None:
         self.images, self.progress = images, progress
@@ -197,9 +197,9 @@ def inception_score(
     batch: int = 64,
     title: str = "score",
 ) -> dict[str, float]:
-    """Return the score of uint8 images (N, H, W, 3) and its standard deviation over splits, by torch-fidelity.
+    """Return torch-fidelity's score of uint8 images (N, H, W, 3), and its standard deviation over splits.
 
-    The set is shuffled (by torch-fidelity's own seed): images sorted by class would make splits of one class each.
+    The set is shuffled (with torch-fidelity's own seed): images sorted by class would give splits of one class each.
 
     Raises:
         UserError: fewer images than splits.
@@ -224,7 +224,7 @@ def inception_score(
 
 
 def over_repeats(repeats: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the means over repeats, and the standard deviation of the score between them (None for one repeat)."""
+    """Return the means over repeats, and the standard deviation of the score over repeats (None for one repeat)."""
     scores = [about["score"] for about in repeats if "score" in about]
     nearest = [about["nearest"]["median"] for about in repeats if "nearest" in about]
     return {
@@ -237,7 +237,7 @@ def over_repeats(repeats: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def real_distances(args: argparse.Namespace, training: np.ndarray, device: torch.device) -> dict[str, Any] | None:
-    """Return how near held-out real images are to the training images; None where there are none."""
+    """Return the distances of held-out real images to the training images; None if there are none."""
     held_out = unseen(load_all(args.held_out), training) if args.held_out else training[:0]
     if not len(held_out):
         return None
@@ -246,6 +246,6 @@ def real_distances(args: argparse.Namespace, training: np.ndarray, device: torch
 
 
 def _name(path: Path) -> str:
-    """A file's name in the record: its path in the results folder, or its own name."""
+    """Return a file's name for the record: its path in the results folder, or else its file name."""
     parts = path.parts
     return "/".join(parts[parts.index("results") + 1 :]) if "results" in parts else path.name

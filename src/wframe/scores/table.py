@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record's row: one value a column."""
+    """Return a record's row: one value per column."""
     sets, real = record["repeats"], record["nearest_real"] or {}
     return record | {
         "repeats": len(sets),
@@ -44,7 +44,7 @@ def flat(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_latex(table: pd.DataFrame) -> str:
-    """Return the table's main columns for LaTeX with booktabs; ± is the standard deviation over splits."""
+    """Return the table's main columns as LaTeX with booktabs; ± is the standard deviation over splits."""
 
     def number(value: float, digits: int) -> str:
         return "--" if pd.isna(value) else f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""`wframe weights`: have a score's classifier here, or say why it isn't: a missing one stops no other result."""
+"""`wframe weights`: fetch or check the classifier's weights. If they are missing, record why; nothing else stops."""
 
 import argparse
 import sys
@@ -16,12 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe weights`."""
     add = parser.add_argument
     add("extractor", choices=module_names("wframe.scores.extractors"))
-    add("--path", help="the weights file, relative to the data folder; the pocket classifier's is in the package")
-    add("--fetch", nargs="*", default=[], metavar="NAME", help="entries of the registry to fetch, if they can be had")
+    add("--path", help="the weights file, relative to the data folder; not for pocket, whose file is in the package")
+    add("--fetch", nargs="*", default=[], metavar="NAME", help="registry entries to fetch, if they are available")
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
     add("--registry", type=Path, default=REGISTRY)
-    add("--tries", type=int, default=2, help="times that a source is asked")
-    add("--seen", default="", help="what was here before, for the workflow to tell news by")
+    add("--tries", type=int, default=2, help="attempts per source")
+    add("--seen", default="", help="the weights' state before this call, by which the workflow notices a change")
     add("--out", type=Path, required=True, help="the record to write (.json): path, sha256, status")
 
 
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> None:
         data, registry = data_folder(args.data), load_registry(args.registry) if args.fetch else {}
         for name in args.fetch:
             if name not in registry:
-                raise UserError(f"{args.registry}: no entry {name!r} (there are: {', '.join(registry)})")
+                raise UserError(f"{args.registry}: no entry {name!r} (known: {', '.join(registry)})")
             try:
                 fetch(name, registry[name], data, Patience(tries=args.tries))
             except UserError as error:
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> None:
         if (data / args.path).is_file():
             record["sha256"] = sha256_file(data / args.path)
         else:
-            do = f"`wframe fetch {args.fetch[0]}` says what to do" if args.fetch else "put them there"
-            record["status"] = f"{args.extractor}'s weights aren't here ({args.path}): {do}"
+            do = f"run `wframe fetch {args.fetch[0]}` to see what to do" if args.fetch else "put them there"
+            record["status"] = f"{args.extractor}'s weights are missing ({args.path}): {do}"
     write_json(args.out, record)
     print(f"{args.extractor}: {record['status']}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What comes with the package: the builtin bank and the pocket classifier, and how they were made."""
+"""Weights that come with the package, the builtin bank and the pocket classifier, and how they were made."""
 
 from pathlib import Path
 

@@ -17,13 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--builtin", action="store_true", help="check the package's bank and copy it")
     source.add_argument("--vgg16", type=Path, metavar="WEIGHTS", help="convert VGG-16 weights (.pth or .npz)")
-    add("--data", type=Path, default=Path(), help="the folder that WEIGHTS is below; default: the current one")
+    add("--data", type=Path, default=Path(), help="the folder that contains WEIGHTS; default: the current one")
     add("--out", type=Path, required=True, help="the bank file to write (.safetensors)")
-    add("--channels", choices=["RGB", "BGR"], help="channel order of WEIGHTS, where the file doesn't tell")
+    add("--channels", choices=["RGB", "BGR"], help="channel order of WEIGHTS, if it can't be recognised")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write a bank file and say what it is."""
+    """Write a bank file and print its name and origin."""
     if args.vgg16:
         convert(args.data / args.vgg16, args.out, args.channels)
     else:
@@ -35,10 +35,10 @@ def main(args: argparse.Namespace) -> None:
 
 
 def convert(weights: Path, out: Path, channels: str | None = None) -> None:
-    """Convert the original (Caffe) VGG-16 weights, as torchvision's IMAGENET1K_FEATURES has them, into a bank.
+    """Convert the original (Caffe) VGG-16 weights, as in torchvision's IMAGENET1K_FEATURES, to a bank.
 
     Raises:
-        UserError: missing, truncated, wrong shapes, or a channel order that is unknown or untrue.
+        UserError: the file is missing or truncated, shapes are wrong, or the channel order is unknown or wrong.
     """
     tensors = {name.removeprefix("features."): value.float() for name, value in read_tensors(weights).items()}
     first = float(tensors["0.weight"].flatten()[0]) if "0.weight" in tensors else float("nan")
@@ -47,7 +47,7 @@ def convert(weights: Path, out: Path, channels: str | None = None) -> None:
     if order is None and "0.weight" in tensors:
         raise UserError(
             f"{weights}: these aren't the original VGG-16 weights (torchvision's IMAGENET1K_FEATURES; its "
-            f"IMAGENET1K_V1 are others, for other pixels). If they take 0..255 minus the Caffe mean, say --channels."
+            f"IMAGENET1K_V1 expect pixels of another scale). If they take 0..255 minus the Caffe mean, pass --channels."
         )
     check_weights(tensors, order, str(weights))
     tensors = {f"{name}.{kind}": tensors[f"{name}.{kind}"] for name in LAYERS for kind in ("weight", "bias")}

@@ -1,4 +1,4 @@
-"""Training a small classifier on prepared arrays, a class each: for the builtin bank and the pocket classifier."""
+"""Train a small classifier on prepared arrays, one class each: for the builtin bank and the pocket classifier."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def load_classes(arrays: list[Path], mean: tuple[float, float, float]) -> tuple[
 
 
 def fit(model: nn.Module, x: Tensor, labels: Tensor, steps: int) -> None:
-    """Train with balanced classes, random mirror, shift, contrast and colour."""
+    """Train with balanced classes and random shift, contrast and colour."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
     weights = 1.0 / torch.bincount(labels).float()[labels]
@@ -37,7 +37,7 @@ def fit(model: nn.Module, x: Tensor, labels: Tensor, steps: int) -> None:
 
 
 def _augment(x: Tensor) -> Tensor:
-    """Shift by up to 3 pixels, change contrast, brightness and the colours' balance, a image at a time."""
+    """Shift the batch by up to 3 pixels; change contrast, brightness and colour balance per image, and add noise."""
     dy, dx = torch.randint(-3, 4, (2,)).tolist()
     x = torch.roll(x, (dy, dx), (2, 3))
     contrast = torch.empty(len(x), 1, 1, 1).uniform_(0.6, 1.4)
@@ -47,7 +47,7 @@ def _augment(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, x: Tensor, labels: Tensor) -> float:
-    """Return the share of images whose largest logit is their class's."""
+    """Return the share of images classified correctly."""
     model.eval()
     guesses = torch.cat([model(part).argmax(1) for part in x.split(256)])
     return float((guesses == labels).float().mean())

@@ -1,6 +1,6 @@
 """`wframe make-bank`: train the builtin bank, the first four layers of a small classifier.
 
-It is trained on the embedded images only, so anyone can make it again (`workflow/builtin-weights.sh`).
+It is trained on embedded images only, so anyone can retrain it (`workflow/builtin-weights.sh`).
 """
 
 import argparse
@@ -23,16 +23,16 @@ from wframe.weights.classifier import accuracy, fit, load_classes
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe make-bank`."""
     add = parser.add_argument
-    add("arrays", type=Path, nargs="+", help="prepared arrays (.npy), a class each")
+    add("arrays", type=Path, nargs="+", help="prepared arrays (.npy), one class each")
     add("--out", type=Path, required=True, help="the bank file to write (.safetensors)")
     add("--seed", type=int, default=0)
-    add("--steps", type=int, default=2000, help="steps of 128 images")
+    add("--steps", type=int, default=2000, help="training steps of 128 images")
     add("--response", type=float, default=1.3, help="mean response to calibrate to (VGG-16's is 2.6)")
     add("--threads", type=int)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Train, write the bank and say what it is."""
+    """Train, write the bank, and print its name and origin."""
     configure_process(args.threads)
     train(args.arrays, args.out, args.seed, args.steps, args.response)
     about = load_bank(args.out).about
@@ -58,10 +58,10 @@ class Classifier(nn.Module):
 
 
 def train(arrays: list[Path], out: Path, seed: int, steps: int, response: float) -> None:
-    """Train a classifier on prepared arrays (a class each) and keep its first four layers as a bank.
+    """Train a classifier on prepared arrays (one class each) and keep its first four layers as a bank.
 
-    Every fifth image is held out for the accuracy. The bank's gain brings its mean response on the held-out
-    images to `response`.
+    Every fifth image is held out to measure the accuracy. The bank's gain scales its mean response on held-out images
+    to `response`.
     """
     torch.manual_seed(seed)
     x, labels = load_classes(arrays, CAFFE_MEAN)
@@ -71,7 +71,7 @@ def train(arrays: list[Path], out: Path, seed: int, steps: int, response: float)
     correct = accuracy(model, x[held], labels[held])
     print(f"held-out accuracy {correct:.3f} on {int(held.sum())} images of {len(arrays)} classes", file=sys.stderr)
 
-    # biases are stored for grey levels (unit 1), as VGG-16's are
+    # biases are stored for grey levels (unit 1), like VGG-16's
     tensors = {
         name: value.detach() * (UNIT if name.endswith("bias") else 1)
         for name, value in model.features.state_dict().items()

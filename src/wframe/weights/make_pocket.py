@@ -1,8 +1,8 @@
 """`wframe make-pocket`: train the pocket classifier, which scores the demo's images.
 
-A small network of its own, apart from the bank: FRAME matches the bank's responses, so a classifier on those
-would favour it. It learns to tell the embedded faces, digits and photographs apart, a prepared array each, and
-has one class more for what shows nothing (plain grey or colour, noise), which otherwise would be spread over all.
+It is a separate small network: FRAME matches the bank's responses, so a classifier built on them would favour FRAME.
+It learns to distinguish the embedded faces, digits and photographs, one prepared array per class. One more class
+holds images that show nothing (plain grey or colour, noise), which would otherwise be spread over all classes.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from wframe.weights.pocket import Pocket
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe make-pocket`."""
     add = parser.add_argument
-    add("arrays", type=Path, nargs="+", help="prepared arrays (.npy), a class each")
+    add("arrays", type=Path, nargs="+", help="prepared arrays (.npy), one class each")
     add("--out", type=Path, required=True, help="the weights file to write (.safetensors)")
     add("--seed", type=int, default=0)
-    add("--steps", type=int, default=1200, help="steps of 128 images")
+    add("--steps", type=int, default=1200, help="training steps of 128 images")
     add("--threads", type=int)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Train on four fifths of the images and write the weights, with their record and held-out accuracy."""
+    """Train on four fifths of the images, and write the weights with their record and held-out accuracy."""
     configure_process(args.threads)
     torch.manual_seed(args.seed)
     x, labels = load_classes(args.arrays, mean=(127.5, 127.5, 127.5))
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def plain_and_noise(side: int, count: int = 400) -> Tensor:
-    """Return images that show nothing, in −1..1, (count, 3, side, side): plain grey or colour, and noise on it."""
+    """Return images that show nothing, in −1..1, (count, 3, side, side): plain grey or colour, some with noise."""
     grey = torch.rand(count, 1, 1, 1).expand(count, 3, 1, 1) * 2 - 1
     colour = torch.where(torch.arange(count)[:, None, None, None] % 2 == 0, grey, torch.rand(count, 3, 1, 1) * 2 - 1)
     noise = (torch.rand(count, 3, side, side) * 2 - 1) * torch.rand(count, 1, 1, 1)

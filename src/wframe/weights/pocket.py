@@ -1,10 +1,10 @@
-"""The pocket classifier: a small network, apart from the bank, that scores the demo's images."""
+"""The pocket classifier: a small network, separate from the bank, that scores the demo's images."""
 
 from torch import Tensor, nn
 
 
 class Pocket(nn.Module):
-    """Four 3×3 convolutions, 3→16→32→64→64, halving the side after the first; the mean over positions; logits."""
+    """Four 3×3 convolutions, 3→16→32→64→64, all but the first with stride 2; mean over positions; a linear layer."""
 
     SIDE, CLASSES = 32, 23
 

@@ -1,4 +1,4 @@
-"""Weights files: named tensors, and nothing that could run."""
+"""Weights files: named tensors, and nothing executable."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from wframe.errors import UserError
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read named tensors from .npz, .safetensors or .pth; a .pth that holds anything but tensors is refused.
+    """Read named tensors from .npz, .safetensors or .pth; refuse a .pth that holds anything but tensors.
 
     Raises:
-        UserError: missing, broken, or not such a file.
+        UserError: the file is missing, corrupt or of another kind.
     """
     try:
         if path.suffix == ".npz":
@@ -27,8 +27,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raw: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return dict(raw)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such weights file. `wframe data status` says where to get it.") from None
+        raise UserError(f"{path}: no such weights file. See `wframe data status` for where to get it.") from None
     except SafetensorError as error:
         raise UserError(f"{path}: can't be read ({error}). Fetch it again.") from error
-    except Exception as error:  # a broken file makes torch and zipfile raise many kinds
-        raise UserError(f"{path}: can't be read ({error}). It may be cut off: fetch it again.") from error
+    except Exception as error:  # for a corrupt file, torch and zipfile raise many kinds
+        raise UserError(f"{path}: can't be read ({error}). It may be truncated: fetch it again.") from error

@@ -1,8 +1,8 @@
 """The classifiers whose class probabilities give a score, all through torch-fidelity's interface; one module each.
 
-A module has `SCORE` (what its score is called), `REGISTERED` (torch-fidelity's name for it) and `SHAPES` (of some of
-its weights, which tell its file from others). Only Inception's score is the paper's. The others stand in for it under
-their own names: their numbers compare sets of images with each other, and with nothing published.
+A module has `SCORE` (the score's name), `REGISTERED` (the classifier's name in torch-fidelity) and `SHAPES` (of some
+weights, to recognise its file). Only the Inception score is the paper's. The others are stand-ins under their own
+names: their numbers compare sets of images with each other, not with published numbers.
 """
 
 import importlib
@@ -18,15 +18,15 @@ from wframe.weights.tensors import read_tensors
 
 
 def extractor(name: str) -> Any:
-    """Return an extractor's module, by its name."""
+    """Return an extractor's module by its name."""
     return importlib.import_module(f"{__name__}.{name}")
 
 
 def check_weights(name: str, path: Path) -> None:
-    """Refuse a weights file that is missing, broken or another network's.
+    """Refuse a weights file that is missing, corrupt or another network's.
 
     Raises:
-        UserError: what is wrong with it.
+        UserError: describes what is wrong.
     """
     tensors = read_tensors(path)
     for key, shape in extractor(name).SHAPES.items():
@@ -36,9 +36,9 @@ def check_weights(name: str, path: Path) -> None:
 
 
 class Logits(FeatureExtractorBase):
-    """A classifier for torch-fidelity: its one feature is the logits, of images uint8 (N, 3, H, W)."""
+    """A classifier for torch-fidelity: its only feature is the logits of uint8 images (N, 3, H, W)."""
 
-    side: int  # of the images that it takes; others are resized
+    side: int  # the side of its input images; others are resized
 
     def __init__(self, name: str, features_list: list[str], **kwargs: Any) -> None:
         super().__init__(name, features_list)
@@ -47,11 +47,11 @@ class Logits(FeatureExtractorBase):
         self.eval()
 
     def build(self) -> nn.Module:
-        """Return the network, without its weights."""
+        """Return the network, without weights."""
         raise NotImplementedError
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Return what the network takes, of RGB in 0..255 (N, 3, side, side)."""
+        """Convert RGB in 0..255 (N, 3, side, side) to the network's input."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -68,12 +68,12 @@ class Logits(FeatureExtractorBase):
 
     @staticmethod
     def get_default_feature_layer_for_metric(metric: str) -> str:
-        """Return the feature that a metric takes."""
+        """Return the feature that a metric uses."""
         return {"isc": "logits"}[metric]
 
     @staticmethod
     def can_be_compiled() -> bool:
-        """Return whether torch.compile may wrap it."""
+        """Return whether torch.compile may wrap this extractor."""
         return False
 
 
@@ -81,7 +81,7 @@ def load_network(network: nn.Module, weights: Path) -> nn.Module:
     """Load a network's weights.
 
     Raises:
-        UserError: the file has other weights.
+        UserError: the file has another network's weights.
     """
     try:
         network.load_state_dict(read_tensors(weights))

@@ -1,4 +1,4 @@
-"""Inception v3 as TensorFlow's graph of 2015-12-05 has it, logits without bias: the paper's Inception score."""
+"""Inception v3 from TensorFlow's graph of 2015-12-05, logits without bias: the paper's Inception score."""
 
 SCORE = "Inception score"
 REGISTERED = "inception-v3-compat"  # torch-fidelity's own port

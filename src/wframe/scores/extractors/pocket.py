@@ -12,7 +12,7 @@ SHAPES = {"layers.0.weight": (16, 3, 3, 3), "head.weight": (23, 64)}
 
 
 class PocketScore(Logits):
-    """It takes images of 32×32 in −1..1."""
+    """The pocket classifier for torch-fidelity; its input is 32×32 in −1..1."""
 
     side = Pocket.SIDE
 
@@ -21,7 +21,7 @@ class PocketScore(Logits):
         return Pocket()
 
     def normalise(self, x: Tensor) -> Tensor:
-        """0..255 → −1..1."""
+        """Map 0..255 to −1..1."""
         return x / 127.5 - 1
 
 

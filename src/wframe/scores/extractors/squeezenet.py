@@ -13,7 +13,10 @@ SHAPES = {"features.0.weight": (96, 3, 7, 7), "classifier.1.weight": (1000, 512,
 
 
 class SqueezeNet(Logits):
-    """It takes BGR minus the Caffe mean; unlike torchvision's, its last convolution has a padding of 1."""
+    """SqueezeNet for torch-fidelity; its input is BGR minus the Caffe mean.
+
+    Unlike torchvision's, its last convolution has padding 1.
+    """
 
     side = 227
 
@@ -24,7 +27,7 @@ class SqueezeNet(Logits):
         return network
 
     def normalise(self, x: Tensor) -> Tensor:
-        """RGB → BGR − (104, 117, 123)."""
+        """Map RGB to BGR − (104, 117, 123)."""
         return x.flip(1) - torch.tensor([104.0, 117.0, 123.0], device=x.device)[:, None, None]
 
 
