@@ -132,6 +132,11 @@ def test_a_signal_saves_and_a_bad_checkpoint_is_set_aside(images: Path, tmp_path
     assert learner.checkpoint.load(kept, key, device) is not None
     assert learner.checkpoint.load(kept, "another", device) is None
     assert "belongs to other work" in capsys.readouterr().err
+    for place in np.random.default_rng(0).integers(len(whole), size=30):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << (place % 8)
+        kept.write_bytes(flipped)
+        assert learner.checkpoint.load(kept, key, device) is None, f"a bit flipped in byte {place}"
     kept.write_bytes(whole[: len(whole) // 2])
     assert learner.checkpoint.load(kept, key, device) is None
     assert "can't be used" in capsys.readouterr().err

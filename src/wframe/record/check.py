@@ -83,11 +83,12 @@ def check(edition: Path) -> Findings:
     """
     outdated, drifted = sweep(editions.load(edition))
     plan = planned(edition)
+    unknown = orphaned(plan)
     return {
-        "stale": stale(plan) | outdated,
+        "stale": {name: why for name, why in (stale(plan) | outdated).items() if name not in unknown},
         "drifted": unlike_manifest() | drifted,
         "missing": missing(),
-        "orphaned": orphaned(plan),
+        "orphaned": unknown,
         "leftover": {str(path): "temporary" for path in litter()},
     }
 
