@@ -139,7 +139,7 @@ def test_tile_puts_images_in_rows():
 
 
 def test_images_in_the_sheet_are_the_chains(tiny: Path):
-    sheet = np.asarray(Image.open(tiny / "results/figures/whole/samples-faces-all.png").convert("RGB"))
+    sheet = np.asarray(Image.open(tiny / "results/figures/whole/samples+faces+all.png").convert("RGB"))
     assert sheet.std() > 20
 
 

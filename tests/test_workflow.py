@@ -70,7 +70,7 @@ def test_demo_images_have_content(demo: Path):
         images = load_file(file)["images"]
         assert images.dtype == np.uint8 and images.shape[1:] == (9, 32, 32, 3)
         assert images.std(axis=(2, 3, 4)).min() > 8, f"{file}: a grey image"
-    sheet = np.asarray(Image.open(demo / "results/figures/whole/samples-faces-all.png").convert("L"))
+    sheet = np.asarray(Image.open(demo / "results/figures/whole/samples+faces+all.png").convert("L"))
     assert sheet.std() > 30 and sheet.shape[0] > 400
 
 

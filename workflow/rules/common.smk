@@ -17,6 +17,7 @@ from wframe.claims.claim import load_claims
 from wframe.config import edition as editions
 from wframe.data.registry import known
 from wframe.errors import UserError
+from wframe.files import read_yaml
 from wframe.jobs import inputs, options, paths, runs
 from wframe.jobs.rules import Rules
 from wframe.record.sweep import explain, litter, sweep
@@ -28,6 +29,10 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 try:
+    for file in workflow.configfiles:
+        read_yaml(
+            file
+        )  # Snakemake takes the last of a key's values; here two are refused
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
     known(EDITION.inputs(), Path(INPUTS))

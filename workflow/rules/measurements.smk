@@ -22,7 +22,7 @@ rule few_images:
         options=of(options.few_images),
         step=step("few_images"),
     shell:
-        "python -m wframe --step {params.step:q} few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
+        "python -P -m wframe --step {params.step:q} few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
         " --bank {input.bank:q} --threads {threads} --out {output:q} 2> {log:q}"
 
 
@@ -42,5 +42,5 @@ rule piecewise:
         group_size=EDITION.learning.M,
         step=step("piecewise"),
     shell:
-        "python -m wframe --step {params.step:q} piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
+        "python -P -m wframe --step {params.step:q} piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
         " --group-size {params.group_size} --out {output:q} 2> {log:q}"

@@ -4,13 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from wframe.claims.evidence import JUDGES, wrong_parameters
 from wframe.claims.judges import load_judges
 from wframe.config.base import Model, Name, explain
 from wframe.errors import UserError
+from wframe.files import read_yaml
 
 
 class Stated(Model):
@@ -81,9 +81,7 @@ def load_claims(path: Path) -> list[Claim]:
         UserError: unknown keys, a claim without a producer, a producer without a claim, the same id twice.
     """
     try:
-        claims = [Claim.model_validate(entry) for entry in yaml.safe_load(path.read_text())]
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found") from None
+        claims = [Claim.model_validate(entry) for entry in read_yaml(path)]
     except ValidationError as error:
         raise UserError(explain(error, str(path))) from None
     twice = [name for name, n in Counter(claim.id for claim in claims).items() if n > 1]

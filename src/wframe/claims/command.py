@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     """Judge all claims: results/claims.json, its figures for `dvc metrics`, results/tables/claims.csv and .tex."""
     if args.summary:
         path = args.results / "claims.json"  # isn't there where only a part of the workflow was asked for
-        print(json.loads(path.read_text())["line"] if path.exists() else "no claims judged yet")
+        print(json.loads(path.read_text(encoding="utf-8"))["line"] if path.exists() else "no claims judged yet")
         return
     claims = load_claims(args.claims)
     if args.check:
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
         table.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(args.results / "tables" / "claims.tex") as part:
         # plain text for LaTeX: no symbol of a claim's name needs more than this
-        part.write_text(table.to_latex(index=False, float_format="%.4g", na_rep="--", escape=True))
+        part.write_text(table.to_latex(index=False, float_format="%.4g", na_rep="--", escape=True), encoding="utf-8")
 
 
 def to_table(records: list[dict[str, Any]]) -> pd.DataFrame:

@@ -71,6 +71,13 @@ class Dataset(Model):
     )
     learning: LearningChange = Field(LearningChange(), description="constants that differ for this dataset")
 
+    @model_validator(mode="after")
+    def _has_a_path(self) -> "Dataset":
+        if self.path is None and not self.inputs:
+            which = "faces, scenes or digits" if self.source == "embedded" else "where the raw files are"
+            raise ValueError(f"path: {self.source} needs one ({which})")
+        return self
+
     @field_validator("size")
     @classmethod
     def _size_fits_bank(cls, size: int) -> int:

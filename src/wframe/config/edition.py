@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from wframe.config.base import Model, Name, explain, require
@@ -14,8 +13,11 @@ from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
 from wframe.config.studies import Job, Study
 from wframe.errors import UserError
+from wframe.files import read_yaml
 
 PAPER = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}  # on every dataset (section "Empirical Setup")
+
+RESERVED = ("claims", "paper", "scores", "theory")  # what results/tables and results/figures have beside studies
 
 
 class Edition(Model):
@@ -61,10 +63,27 @@ class Edition(Model):
         return self
 
     @model_validator(mode="after")
+    def _names_do_not_collide(self) -> "Edition":
+        """Refuse names that are the workflow's own, before hours of work end in one file for two things."""
+        for name in self.studies:
+            if name in RESERVED:
+                raise ValueError(f"studies: `{name}` is the name of other results: rename this study")
+            if name.removesuffix("-curves") in self.studies and name.endswith("-curves"):
+                raise ValueError(f"studies: tables/{name}.csv would be two files: rename this study")
+        return self
+
+    @model_validator(mode="after")
     def _studies_are_possible(self) -> "Edition":
         for name, study in self.studies.items():
             for dataset in study.datasets:
                 require("dataset", dataset, self.datasets, f"studies.{name}.datasets")
+                images = self.datasets[dataset].images
+                if images is not None and images < self.learning.M:
+                    raise ValueError(f"datasets.{dataset}.images = {images}: a group needs {self.learning.M}")
+                groups = None if images is None else -(-images // self.learning.M)
+                most = min(filter(None, (groups, study.groups)), default=None)
+                if study.shards and most and study.shards > most:
+                    raise ValueError(f"studies.{name}.shards = {study.shards}: there are only {most} groups of a class")
             for setting in study.settings:
                 lengths = {dataset: self.constants(name, dataset, setting, "wframe").T for dataset in study.datasets}
                 if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side
@@ -87,8 +106,6 @@ class Edition(Model):
     def _scores_are_possible(self) -> "Edition":
         if self.scores is None:
             return self
-        if "scores" in self.studies:
-            raise ValueError("studies: `scores` is the score table's name: rename this study")
         for name, row in self.scores.rows.items():
             where = f"scores.rows.{name}"
             if row.dataset is not None:
@@ -152,10 +169,4 @@ def load(path: Path | str) -> Edition:
     Raises:
         UserError: the file is missing, isn't YAML, or has impossible values.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({error})") from error
-    return check(values, str(path))
+    return check(read_yaml(path), str(path))

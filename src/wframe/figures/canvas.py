@@ -27,6 +27,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a title may contain a dollar sign
     "image.interpolation": "nearest",
 }
 
@@ -41,6 +42,11 @@ class Figure(NamedTuple):
     canvas: Canvas
     numbers: pd.DataFrame
     half: bool = False  # takes half of the page width
+
+
+def joined(*names: str) -> str:
+    """Return one file name of several names, by a character that none of them can contain."""
+    return "+".join(names)
 
 
 def save(figure: Figure, folder: Path) -> dict[str, Any]:

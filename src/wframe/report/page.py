@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     manifest = build_manifest(args.results, edition)
     page = args.results / "report" / "index.html"
     with atomic_write(page) as part:
-        part.write_text(render(args.results, edition, manifest))
+        part.write_text(render(args.results, edition, manifest), encoding="utf-8")
     manifest["outputs"]["report/index.html"] = page_entry(page, manifest["outputs"])
     write_json(args.results / "manifest.json", manifest)
 
@@ -49,7 +49,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         "shell": shlex.join,
         "short": lambda text: str(text)[:12],
     }
-    style = Markup((resources.files("wframe.report") / "page.css").read_text())
+    style = Markup((resources.files("wframe.report") / "page.css").read_text(encoding="utf-8"))
     return environment.get_template("page.html.j2").render(
         style=style,
         edition=edition,

@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
     with atomic_write(args.table) as part:
         table.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(args.table.with_suffix(".tex")) as part:
-        part.write_text(to_latex(table))
+        part.write_text(to_latex(table), encoding="utf-8")
     if args.metrics:
         write_json(args.metrics, to_metrics(table))
     if args.means:
