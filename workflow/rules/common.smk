@@ -29,13 +29,12 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 try:
-    for file in workflow.configfiles:
-        read_yaml(
-            file
-        )  # Snakemake takes the last of a key's values; here two are refused
+    for file in workflow.configfiles:  # Snakemake takes the last of two values of a key
+        read_yaml(file)
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
     known(EDITION.inputs(), Path(INPUTS))
+    DATA = EDITION.data_path("")
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -52,7 +51,7 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()]),
     PYTHONPATH=f"{workflow.basedir}/src",
     WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
-    WFRAME_ROOT=str(EDITION.data_path("")),
+    WFRAME_ROOT=str(DATA),
     WFRAME_REGISTRY=INPUTS,
     WFRAME_CLAIMS=CLAIMS,
 )

@@ -24,7 +24,7 @@ rule config:
 rule fetch:
     """Fetch one entry of config/inputs.yaml; needs the internet, so it runs where Snakemake does."""
     output:
-        f"{paths.escaped(EDITION.data_path(''))}/{{entry}}/.fetched.json",
+        f"{EDITION.data_path('{entry}')}/.fetched.json",
     log:
         "results/logs/fetch/{entry}.log",
     localrule: True

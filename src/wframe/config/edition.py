@@ -146,7 +146,10 @@ class Edition(Model):
 
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, takes precedence over `data`)."""
-        return Path(os.environ.get("WFRAME_DATA") or self.data) / (path or "")
+        folder = Path(os.environ.get("WFRAME_DATA") or self.data).expanduser()
+        if any(brace in str(folder) for brace in "{}"):
+            raise UserError(f"data folder {folder}: it can't have braces in its path, which are wildcards to Snakemake")
+        return folder / (path or "")
 
 
 def check(values: Any, where: str = "config") -> Edition:

@@ -27,7 +27,6 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
     "pdf.fonttype": 42,
-    "text.parse_math": False,  # a title may contain a dollar sign
     "image.interpolation": "nearest",
 }
 
@@ -42,6 +41,11 @@ class Figure(NamedTuple):
     canvas: Canvas
     numbers: pd.DataFrame
     half: bool = False  # takes half of the page width
+
+
+def plain(text: str) -> str:
+    """Return text for matplotlib in which dollar signs stay dollar signs."""
+    return text.replace("$", r"\$")
 
 
 def joined(*names: str) -> str:

@@ -1,7 +1,5 @@
 """Where the workflow's files are, relative to the folder that it runs in."""
 
-from pathlib import Path
-
 from wframe.config.edition import Edition
 
 CHECKPOINTS = "results/checkpoints"
@@ -30,11 +28,6 @@ def score_records(edition: Edition) -> list[str]:
 def score_tables(edition: Edition) -> list[str]:
     """Return the score table, where the edition has one."""
     return ["results/tables/scores.csv"] if edition.scores else []
-
-
-def escaped(path: Path) -> str:
-    """Return a path for a rule's file pattern, in which braces would be wildcards."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def fetched(edition: Edition, entries: list[str]) -> list[str]:

@@ -63,7 +63,7 @@ class Panel:
 def draw(findings: dict[str, Any]) -> tuple[Canvas, pd.DataFrame]:
     """Return the figure of the findings (the JSON of `study`), and its numbers: panel, curve, x, y."""
     curves = findings["curves"]
-    with plt.rc_context(STYLE | {"text.parse_math": True}):
+    with plt.rc_context(STYLE):
         canvas, grid = plt.subplots(3, 3, figsize=(PAGE, 6.3))
         panels = [Panel(axes, letter, title) for axes, (letter, title, _) in zip(grid.flat, PANELS, strict=True)]
         for panel, (_, _, fill) in zip(panels, PANELS, strict=True):
@@ -79,7 +79,7 @@ def draw(findings: dict[str, Any]) -> tuple[Canvas, pd.DataFrame]:
 
 def save_figure(findings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the figure as PNG and PDF with its numbers as CSV; return its entry in the folder's index."""
-    with plt.rc_context(STYLE | {"text.parse_math": True}):
+    with plt.rc_context(STYLE):
         canvas, numbers = draw(findings)
         counts = [f"{statement['where']}: {statement['outcome']}" for statement in findings["statements"]]
         alt = f"Nine panels with the main findings. {'; '.join(counts)}."
