@@ -35,9 +35,10 @@ def measure(
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Return the cosine of the angle between two terms of θ's step, shape (G,); NaN where one is 0."""
+    """Return the cosine of the angle between two terms of θ's step, shape (G,); 0 where one of them is 0."""
     a, b = a.flatten(1), b.flatten(1)
-    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
+    norms = a.norm(dim=1) * b.norm(dim=1)
+    return torch.where(norms > 0, (a * b).sum(1) / norms, 0.0)
 
 
 def response_distance(F_syn: Tensor, F_obs: Tensor) -> Tensor:
