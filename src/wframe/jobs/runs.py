@@ -80,7 +80,8 @@ def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
 def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> float:
     """Return the operations of one run, by `learning_flops`."""
     c = edition.constants(study, dataset, setting, method)
-    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, penalty=c.beta > 0)
+    pushes = 0 if c.beta == 0 else 2 if c.before == "renewed" else 1
+    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, pushes)
 
 
 def baseline_images(edition: Edition, baseline: str, repeat: str = "0") -> list[str]:
