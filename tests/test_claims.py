@@ -208,6 +208,20 @@ def test_bad_claims_are_refused(tmp_path: Path, change: Callable, message: str):
 
 PAPERS = {"learning": {}, "bank": {"source": "vgg16", "weights": "w.npz"}}
 FACES = {"source": "celeba", "path": "faces", "size": 64}
+OWN = FACES | {"learning": {"lambda": 1e-3, "delta": 0.2}}
+LZW = {"reading": "lineage", "sigma": 1.0, "delta": 0.3, "lambda": 2e-4, "L": 30}
+
+
+def study(**settings: dict) -> dict:
+    """A study `whole` of faces with these settings."""
+    return {"studies": {"whole": {"datasets": ["faces"], "settings": settings}}}
+
+
+def test_a_compared_study_may_change_what_the_paper_changes():
+    changes = study(base={}, insecure={"lambda": 1e-2, "delta": 0.4, "clip": 0.01, "before": "kept"}, lzw=LZW)
+    faces = TINY["datasets"]["faces"] | {"stands_for": ["celeba"]} | OWN
+    assert check(TINY | {"compared": True, "datasets": {"faces": faces}} | PAPERS | changes).compared
+
 
 LOWER = Claim.model_validate(
     {
@@ -257,6 +271,13 @@ def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
             "needs the paper's T = 100 on celeba: datasets.faces has 30",
         ),
         (PAPERS | {"faces": FACES | {"learning": {"beta": 30}}}, "needs the paper's beta = 60.0 on celeba"),
+        (PAPERS | {"faces": OWN} | study(quick={"T": 2}), r"T = 100 on celeba: studies.whole.settings.quick has 2"),
+        (PAPERS | {"faces": OWN} | study(quick={"beta": 1.0}), r"beta = 60.0 on celeba.*quick has 1.0"),
+        (PAPERS | {"faces": OWN} | study(quick={"lambda": 0.5}), r"lambda = 0.001 on celeba.*quick has 0.5"),
+        (PAPERS | {"faces": OWN} | study(quick={"clip": 0.1}), r"no clip on celeba.*quick has 0.1"),
+        (PAPERS | {"faces": OWN} | study(base={}, quick={"sigma": 0.1}), r"sigma = 0.01 on celeba.*quick has 0.1"),
+        (PAPERS | {"faces": OWN} | study(lzw=LZW), r"L = 50 on celeba.*lzw has 30"),
+        (PAPERS | {"faces": OWN} | study(base={}, lzw=LZW | {"T": 50}), r"T = 100 on celeba.*lzw has 50"),
     ],
 )
 def test_compared_is_for_the_papers_constants_and_data_only(change: dict, message: str):
