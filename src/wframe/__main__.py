@@ -29,6 +29,8 @@ COMMANDS = {
         "how close a baseline comes to the few images it was trained on",
     ),
     "piecewise": ("wframe.measurements.piecewise", "is ∇ₓΦ constant around the final chains (Remark 2)?"),
+    "gain": ("wframe.measurements.gain", "how near the penalty's own step of θ is to where it can't settle, by group"),
+    "quality": ("wframe.measurements.quality", "noise, colour and structure of the chains, by measures other than R"),
     "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.figures.command", "draw the figures of a study, or the paper's, from finished runs"),
     "claims": ("wframe.claims.command", "every claim of the paper with a verdict, computed from the results"),

@@ -104,6 +104,12 @@ def first_samples(edition: Edition, most: int) -> list[str]:
     return [run.files("safetensors")[0] for run in chosen[:most]]
 
 
+def collapse_images(edition: Edition) -> list[str]:
+    """Return the prepared arrays of the studies of collapse, each once: of their groups the penalty's gain is known."""
+    chosen = [run for name in ("collapse", "sizes") for run in runs(edition, name)]
+    return list(dict.fromkeys(file for run in chosen for file in prepared(run.dataset, [run.class_])))
+
+
 def prepared_files(edition: Edition, ending: str) -> list[str]:
     """Return the prepared arrays (npy) or manifests (parquet) of all datasets and classes in use, sorted."""
     files = {file for run in runs(edition) for file in prepared(run.dataset, [run.class_])}

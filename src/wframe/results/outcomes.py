@@ -10,6 +10,7 @@ import pandas as pd
 
 OUTCOMES = ("learns", "stalls", "collapses", "diverges")
 LEARNS_BELOW, COLLAPSES_ABOVE = 0.5, 2.0  # R at the end over R after the first iteration
+LEAST = 1e-12  # an R of 0 has no logarithm
 WINDOW = 10  # iterations at the end whose median is a group's end; half of the iterations where there are fewer than 20
 DEFINITION = (
     f"By R at the end (the median of the last {WINDOW} iterations) over R after the first: below {LEARNS_BELOW:g} a "
@@ -43,6 +44,19 @@ def final_ratio(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Serie
     start, last = R.iloc[0], end(R)
     ratio = (last / start.where(start > 0)).where(start > 0, np.where(last > 0, np.inf, 1.0))  # from 0 all is a rise
     return ratio.where(~diverged(R, energy))
+
+
+def log_ratio(frame: tuple[pd.DataFrame, pd.DataFrame], wframe: tuple[pd.DataFrame, pd.DataFrame]) -> pd.Series:
+    """Return log(wFRAME's R / FRAME's) at the end, for each group, of both methods' (R, Φ) of the same groups.
+
+    An R counts at most as twice its start, and that of a group that is lost as exactly that: both lost are a tie.
+    """
+    starts = pd.concat([R.iloc[0].where(R.iloc[0].lt(np.inf)) for R, _ in (frame, wframe)], axis=1)
+    most = COLLAPSES_ABOVE * starts.max(axis=1).fillna(1.0).clip(lower=LEAST)
+    ours, base = (
+        np.log(end(R).clip(lower=LEAST).where(~lost(R, Φ), most).clip(upper=most)) for R, Φ in (wframe, frame)
+    )
+    return ours - base
 
 
 def outcomes(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence, rates
+from wframe.claims.judges._common import Models, Pairs, evidence, gain_note
 from wframe.config.learning import METHODS, Method
+from wframe.results.curves import rates
 from wframe.results.outcomes import COLLAPSES_ABOVE, end
 from wframe.results.statistics import least, net_share, share
 from wframe.results.store import Store
@@ -26,6 +27,7 @@ def rescues(store: Store, study: str, datasets: list[str], setting: str | None =
     chosen = pairs.both[pairs.frame.lost[pairs.both]]
     estimate = share(rates(~pairs.wframe.lost[chosen])) if len(chosen) else share([])
     note = () if len(chosen) else ("FRAME collapses in no group here, so there is nothing to solve",)
+    note += gain_note(store, study, pairs.wframe)
     return evidence(store, study, "share of the groups that FRAME loses in which wFRAME holds", estimate, pairs, *note)
 
 
@@ -47,6 +49,7 @@ def more_robust(
     ties = int((frame & wframe).sum())
     notes = [f"both are lost in {ties} of {len(pairs.both)} models: a tie"] if ties else []
     notes += [f"the least of {len(found)} datasets, on {name}"] if len(found) > 1 else []
+    notes += gain_note(store, study, pairs.wframe)
     said = "share of groups that only FRAME loses, less that of those that only wFRAME loses"
     return evidence(store, study, said, estimate, pairs, *notes)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence, rates
+from wframe.claims.judges._common import Models, Pairs, evidence
 from wframe.config.learning import METHODS, Method
+from wframe.results.curves import rates
 from wframe.results.outcomes import COLLAPSES_ABOVE
 from wframe.results.statistics import median, share, superiority
 from wframe.results.store import Store

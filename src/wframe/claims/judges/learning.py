@@ -3,8 +3,9 @@
 import numpy as np
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence, per_group
+from wframe.claims.judges._common import Models, Pairs, evidence
 from wframe.config.learning import METHODS
+from wframe.results.curves import per_group
 from wframe.results.outcomes import end
 from wframe.results.statistics import median
 from wframe.results.store import Store

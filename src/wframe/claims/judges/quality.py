@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Pairs, evidence, per_group
-from wframe.results.curves import GROUP
+from wframe.claims.judges._common import Pairs, evidence
+from wframe.results.curves import GROUP, per_group
 from wframe.results.outcomes import end
 from wframe.results.statistics import correlation, median
 from wframe.results.store import NotAvailable, Store

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence, per_group
-from wframe.results.outcomes import COLLAPSES_ABOVE, end
+from wframe.claims.judges._common import Models, Pairs, evidence
+from wframe.results.curves import per_group
+from wframe.results.outcomes import log_ratio
 from wframe.results.statistics import median, superiority
 from wframe.results.store import Store
-
-LEAST = 1e-12  # an R of 0 has no logarithm
 
 
 @judge
@@ -23,7 +22,7 @@ def R_ratio(
     So a model that collapsed or diverged is as bad as another that did: both lost are a tie.
     """
     pairs = Pairs(store, study, datasets, setting, frame_setting)
-    estimate = median(per_group(log_ratio(pairs))).map(as_ratio)
+    estimate = median(per_group(paired_log_ratio(pairs))).map(as_ratio)
     return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs)
 
 
@@ -60,7 +59,7 @@ def speed(store: Store, study: str, datasets: list[str], setting: str | None = N
 def gain_compared(store: Store, study: str, more: Sequence[str], less: Sequence[str]) -> Evidence:
     """How often wFRAME gains more over FRAME (log ratio of R) on a group of `more` than on one of `less`."""
     sides = [Pairs(store, study, list(names)) for names in (more, less)]
-    gains = [-per_group(log_ratio(pairs)) for pairs in sides]
+    gains = [-per_group(paired_log_ratio(pairs)) for pairs in sides]
     values = np.concatenate(gains)
     first = np.arange(len(values)) < len(gains[0])
     estimate = superiority(values, first, np.zeros(len(values)), np.arange(len(values)))
@@ -73,16 +72,9 @@ def gain_compared(store: Store, study: str, more: Sequence[str], less: Sequence[
     return evidence(store, study, said, estimate, sides[0])._replace(outcomes=outcomes)
 
 
-def log_ratio(pairs: Pairs) -> pd.Series:
-    """Return log(wFRAME's R / FRAME's) at the end, for each pair; an R counts at most as twice its start."""
-    frame, wframe = pairs.frame, pairs.wframe
-    starts = pd.concat([frame.start[pairs.both], wframe.start[pairs.both]], axis=1)
-    most = COLLAPSES_ABOVE * starts.max(axis=1).fillna(1.0).clip(lower=LEAST)
-    logs = [
-        np.log(end(part.R)[pairs.both].clip(lower=LEAST).where(~part.lost[pairs.both], most).clip(upper=most))
-        for part in (frame, wframe)
-    ]
-    return logs[1] - logs[0]
+def paired_log_ratio(pairs: Pairs) -> pd.Series:
+    """Return log(wFRAME's R / FRAME's) at the end, for each pair."""
+    return log_ratio(*((part.R[pairs.both], part.energy[pairs.both]) for part in (pairs.frame, pairs.wframe)))
 
 
 def as_ratio(log: float) -> float:
