@@ -26,7 +26,7 @@ def rescues(store: Store, study: str, datasets: list[str], setting: str | None =
     pairs = Pairs(store, study, datasets, setting)
     chosen = pairs.both[pairs.frame.lost[pairs.both]]
     estimate = share(rates(~pairs.wframe.lost[chosen])) if len(chosen) else share([])
-    note = () if len(chosen) else ("FRAME collapses in no group here, so there is nothing to solve",)
+    note: tuple[str, ...] = () if len(chosen) else ("FRAME collapses in no group here, so there is nothing to solve",)
     note += gain_note(store, study, pairs.wframe)
     return evidence(store, study, "share of the groups that FRAME loses in which wFRAME holds", estimate, pairs, *note)
 
