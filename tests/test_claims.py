@@ -50,7 +50,7 @@ INF = math.inf
             "it leans against the claim; were it to stay there, roughly 90",
         ),
         ({"below": 0}, evidence(0, -1, 1), "undecided", "it leans neither way"),
-        ({"below": 0}, evidence(0, 0, 0), "contradicted", "no part of the interval is below 0"),
+        ({"below": 0}, evidence(0, 0, 0), "undecided", "it leans neither way"),
         ({"below": 0}, evidence(-INF, -INF, -INF), "reproduced", "below 0"),
         ({"below": 0}, evidence(INF, INF, INF), "contradicted", "[∞, ∞]"),
         ({"below": 0}, evidence(-1, -3, INF), "undecided", "what diverged leaves the interval open"),

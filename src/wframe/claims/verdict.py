@@ -41,7 +41,7 @@ def place(expects: Expects, low: float, high: float) -> Verdict:
     # how far into the region the interval's nearer and farther end are, at each edge that there is
     if all(nearer > 0 or (nearer == 0 and not expects.strict) for nearer, _ in sides):
         return "reproduced"
-    if any(farther < 0 or (farther == 0 and expects.strict) for _, farther in sides):
+    if any(farther < 0 for _, farther in sides):  # at the edge of a strict rule is a tie: neither in nor out
         return "contradicted"
     return "undecided"
 
