@@ -39,7 +39,7 @@ def heavy(random: np.random.Generator, effect: float) -> Estimate:
 
 
 def tied(random: np.random.Generator, effect: float) -> Estimate:
-    return median(random.normal(effect, 1, 20) * (random.random(20) < 0.6))
+    return median(random.normal(effect, 1, 40) * (random.random(40) < 0.75))
 
 
 def diverging(random: np.random.Generator, effect: float) -> Estimate:

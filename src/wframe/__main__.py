@@ -34,6 +34,7 @@ COMMANDS = {
     "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.figures.command", "draw the figures of a study, or the paper's, from finished runs"),
     "claims": ("wframe.claims.command", "every claim of the paper with a verdict, computed from the results"),
+    "claims-text": ("wframe.claims.text", "write the tables and sentences about claims in Markdown files"),
     "report": ("wframe.report.page", "write the page that shows everything"),
     "trace": ("wframe.record.trace", "from an output back to the source images that it was made from"),
     "check": ("wframe.record.check", "is any result stale, drifted or orphaned?"),
