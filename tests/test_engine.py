@@ -205,7 +205,7 @@ def test_operations_are_counted_correctly(G: int, side: int, β: float):
     with FlopCounterMode(display=False) as counter:
         iterate(bank, c, key_tensor(list(range(G))), observed, state)
     counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
-    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, penalty=β > 0)
+    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, pushes=2 if β else 0)
     assert cost.forward_flops(32) == pytest.approx(192e6, rel=0.01), "the known cost of the paper's bank"
 
 

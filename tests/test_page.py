@@ -153,14 +153,14 @@ def test_intervals():
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (-2.0, -1.0, "wFRAME lower"),
-        (1.0, 2.0, "wFRAME higher"),
-        (-1.0, 1.0, "can't tell"),
+        (0.8, 0.9, "wFRAME lower"),
+        (1.1, 1.2, "wFRAME higher"),
+        (0.9, 1.1, "can't tell"),
         (np.nan, np.nan, "too few"),
     ],
 )
-def test_verdicts_of_a_difference(low: float, high: float, verdict: str):
-    assert compare({"difference_low": low, "difference_high": high}).startswith(verdict)
+def test_verdicts_of_a_ratio(low: float, high: float, verdict: str):
+    assert compare({"ratio_low": low, "ratio_high": high}).startswith(verdict)
 
 
 def test_numbers_are_readable():

@@ -13,7 +13,8 @@ import pandas as pd
 
 from wframe.claims.claim import load_claims
 from wframe.claims.evidence import Case
-from wframe.claims.verdict import VERDICTS, judge_all, summarise
+from wframe.claims.many import error_rates, summarise
+from wframe.claims.verdict import VERDICTS, judge_all
 from wframe.config import edition as editions
 from wframe.files import atomic_write, write_json
 
@@ -41,9 +42,10 @@ def main(args: argparse.Namespace) -> None:
     case = Case(args.results, edition, {claim.id: claim.paper for claim in claims})
     records = judge_all(claims, case)
     counts = Counter(record["verdict"] for record in records)
-    about = {"edition": edition.edition, "compared": edition.compared, "line": summarise(records)}
+    about = {"edition": edition.edition, "compared": edition.compared, "line": summarise(records, VERDICTS)}
     figures = {
         "summary": {name: counts[name] for name in VERDICTS},
+        "chance": error_rates(records),
         "values": {record["id"]: record["ours"]["value"] for record in records if record["ours"]},
     }
     write_json(args.results / "claims.json", about | figures | {"claims": records})
@@ -72,6 +74,9 @@ def to_table(records: list[dict[str, Any]]) -> pd.DataFrame:
                 "high": ours.get("high"),
                 "n": ours.get("n"),
                 "verdict": record["verdict"],
+                "here": record["here"],
+                "survives": record["survives"],
+                "post_hoc": record["post_hoc"],
             }
         )
     return pd.DataFrame(rows)

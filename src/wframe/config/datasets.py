@@ -25,6 +25,8 @@ PAPER_CONSTANTS = {
     "cifar10": {"size": 32, "lambda_": 2e-3, "delta": 0.15},
     "cifar10-unlabelled": {"size": 32, "lambda_": 2e-3, "delta": 0.15},
 }
+# what the paper runs FRAME with ("default settings in (Lu, Zhu, and Wu 2015)"), as that release has them
+LU_ZHU_WU = {"reading": "lineage", "sigma": 1.0, "delta": 0.3, "lambda_": 2e-4, "L": 30}
 
 
 class Bank(Model):

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from wframe.config.base import Model, Name, explain, require
 from wframe.config.baselines import Baseline, unsupported_side
-from wframe.config.datasets import PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
+from wframe.config.datasets import LU_ZHU_WU, PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
 from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
 from wframe.config.studies import Job, Study
@@ -47,19 +47,14 @@ class Edition(Model):
         if self.bank.source != "vgg16":
             raise ValueError("compared: true needs the paper's bank: bank.source = vgg16")
         for name, dataset in self.datasets.items():
-            ours = self.learning.model_dump() | dataset.learning.changes | {"size": dataset.size}
             for of_paper in dataset.stands_for:
                 if dataset.source != PAPER_READERS[of_paper]:
                     raise ValueError(
                         f"compared: true needs the paper's data: datasets.{name} is {dataset.source}, not "
                         f"{PAPER_READERS[of_paper]}, and can't stand for {of_paper}"
                     )
-                for key, value in (PAPER | PAPER_CONSTANTS.get(of_paper, {})).items():
-                    if ours[key] != value:
-                        raise ValueError(
-                            f"compared: true needs the paper's {key.rstrip('_')} = {value} on {of_paper}: "
-                            f"datasets.{name} has {ours[key]}"
-                        )
+                ours = self.learning.model_dump() | dataset.learning.changes | {"size": dataset.size}
+                self._need(PAPER | PAPER_CONSTANTS.get(of_paper, {}), ours, of_paper, f"datasets.{name}")
         return self
 
     @model_validator(mode="after")
@@ -71,6 +66,33 @@ class Edition(Model):
             if name.removesuffix("-curves") in self.studies and name.endswith("-curves"):
                 raise ValueError(f"studies: tables/{name}.csv would be two files: rename this study")
         return self
+
+    def _compared_studies_keep_them(self) -> "Edition":
+        """What a study's settings may change: in its first one nothing that the paper gives, later only λ, δ and clip.
+
+        A claim on no setting in particular is judged on the first. One later setting may be Lu, Zhu and Wu's as a
+        whole; readings of what the paper leaves open may differ anywhere.
+        """
+        if not self.compared:
+            return self
+        for name, study in self.studies.items():
+            for place, (setting, change) in enumerate(study.settings.items()):
+                if place > 0 and change.changes == LU_ZHU_WU:
+                    continue
+                for dataset in study.datasets:
+                    for of_paper in self.datasets[dataset].stands_for:
+                        ours = self.learning.model_dump() | self.datasets[dataset].learning.changes | change.changes
+                        given = PAPER_CONSTANTS.get(of_paper, {}) | {"clip": None} if place == 0 else {}
+                        fixed = PAPER | {key: value for key, value in given.items() if key != "size"}
+                        self._need(fixed, ours, of_paper, f"studies.{name}.settings.{setting}")
+        return self
+
+    def _need(self, paper: dict[str, Any], ours: dict[str, Any], dataset: str, where: str) -> None:
+        """Refuse a constant that isn't the paper's."""
+        for key, value in paper.items():
+            if ours[key] != value:
+                given = "no clip" if value is None else f"{key.rstrip('_')} = {value}"
+                raise ValueError(f"compared: true needs the paper's {given} on {dataset}: {where} has {ours[key]}")
 
     @model_validator(mode="after")
     def _studies_are_possible(self) -> "Edition":

@@ -28,7 +28,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
                 mine = curves[(curves["setting"] == setting) & (curves["method"] == method)]
                 R = by_group(mine, "R")
                 relative = R / R.bfill().iloc[0]
-                outcome = describe(R)
+                outcome = describe(R, by_group(mine, "energy"))
                 parts.append(f"{METHODS[method]} under {setting} {outcome}")
                 numbers.append(
                     relative.mean(axis=1).rename("R_relative").reset_index().assign(setting=setting, method=method)

@@ -16,6 +16,8 @@ from wframe.files import atomic_write, read_json, write_json
 from wframe.record.manifest import build_manifest, page_entry
 from wframe.report import views
 from wframe.report.text import duration, number
+from wframe.results.outcomes import DEFINITION
+from wframe.results.statistics import SMALLEST_N
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,4 +69,6 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         totals=views.totals(manifest["runs"]),
         names=METHODS,
         figure_ids=views.figure_ids(results, edition),
+        definition=DEFINITION,
+        smallest_n=SMALLEST_N,
     )
