@@ -101,7 +101,7 @@ def test_constants_are_overridden_in_order():
     full = config.check(
         edition(
             learning={"lambda": 1e-3, "delta": 0.1},
-            datasets={"cats": {"source": "folder", "learning": {"delta": 0.2, "T": 7}}},
+            datasets={"cats": {"source": "folder", "path": "cats", "learning": {"delta": 0.2, "T": 7}}},
             studies={"s": {"datasets": ["cats"], "settings": {"far": {"lambda": 1e-2}, "base": {}}}},
         )
     )
@@ -127,7 +127,7 @@ def test_an_edition_written_in_full_is_the_same(path: Path):
 def test_runs_are_datasets_classes_settings_methods_and_repeats():
     full = config.check(
         edition(
-            datasets={"cats": {"source": "folder", "classes": ["a", "b"]}},
+            datasets={"cats": {"source": "folder", "path": "cats", "classes": ["a", "b"]}},
             studies={"s": {"datasets": ["cats"], "settings": {"x": {}, "y": {}}, "repeats": 3, "shards": 2}},
         )
     )

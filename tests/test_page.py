@@ -14,10 +14,10 @@ from safetensors.numpy import load_file
 from wframe.config.edition import load
 from wframe.figures.canvas import tile
 from wframe.figures.paper import figure_2, figure_4
-from wframe.report.text import duration, number
 from wframe.report.views import compare
 from wframe.results.statistics import mean_interval
 from wframe.results.store import NotAvailable, Store
+from wframe.results.text import duration, number
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 

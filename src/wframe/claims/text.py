@@ -18,7 +18,7 @@ from typing import Any
 
 from wframe.errors import UserError
 from wframe.files import atomic_write, read_json
-from wframe.report.text import number
+from wframe.results.text import number
 
 AFFECTS_NO_RESULT = True
 MARK = re.compile(r"(<!-- claims-(\w+) ([^\s:]+)(?:: ([^>]*?))? -->\n)(.*?)(<!-- end -->)", re.S)

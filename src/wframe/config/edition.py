@@ -67,6 +67,7 @@ class Edition(Model):
                 raise ValueError(f"studies: tables/{name}.csv would be two files: rename this study")
         return self
 
+    @model_validator(mode="after")
     def _compared_studies_keep_them(self) -> "Edition":
         """What a study's settings may change: in its first one nothing that the paper gives, later only λ, δ and clip.
 

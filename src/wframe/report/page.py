@@ -15,9 +15,9 @@ from wframe.config.learning import METHODS
 from wframe.files import atomic_write, read_json, write_json
 from wframe.record.manifest import build_manifest, page_entry
 from wframe.report import views
-from wframe.report.text import duration, number
 from wframe.results.outcomes import DEFINITION
 from wframe.results.statistics import SMALLEST_N
+from wframe.results.text import duration, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
