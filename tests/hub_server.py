@@ -44,7 +44,7 @@ class Hub(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.repositories: dict[tuple[str, str, str], dict[str, Stored]] = {}
         self.asked: list[str] = []
         self.ranges: list[str] = []
-        self.tokens: set[str | None] = set()
+        self.cdn_tokens: set[str | None] = set()
         # a part of an address → statuses with which it's answered, one after the other; the last one for ever if < 0
         self.troubles: dict[str, list[int]] = {}
         self.cuts: int = 0  # downloads that break off in the middle
@@ -56,6 +56,11 @@ class Hub(socketserver.ThreadingMixIn, http.server.HTTPServer):
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def cdn(self) -> str:
+        """Where large files are: another host, as with the Hub."""
+        return f"http://localhost:{self.server_address[1]}/cdn"
 
     def add(self, repository: str, files: dict[str, bytes], kind: str = "datasets", commit: str = COMMIT) -> None:
         stored = {path: Stored(content, path != "README.md") for path, content in files.items()}
@@ -102,7 +107,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hub, path = self.server, unquote(urlsplit(self.path).path)
         hub.asked.append(f"{self.command} {path}")
-        hub.tokens.add(self.headers.get("Authorization"))
+        if "/cdn/" in path:
+            hub.cdn_tokens.add(self.headers.get("Authorization"))
         for part, statuses in hub.troubles.items():
             if part in path and statuses:
                 status = abs(statuses[0])
@@ -149,7 +155,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         about = {"X_Repo_Commit": self.server.answers_for or commit}
         if file.lfs:
             about |= {"X_Linked_Size": str(len(file.content)), "X_Linked_Etag": f'"{file.sha256}"'}
-            self.send(302, b"", Location=f"{self.server.endpoint}/cdn/{file.sha256}", **about)
+            self.send(302, b"", Location=f"{self.server.cdn}/{file.sha256}", **about)
         else:
             self.send(200, file.content, ETag=f'"{file.blob}"', **about)
 

@@ -152,7 +152,7 @@ class _Fetch:
         if complete or self.offline:
             return {}
         try:
-            return hub.listing(hub.place(copy.hub))
+            return hub.listing(hub.place(copy.hub), self.patience)
         except Refused as reason:
             by_name = all("*" not in file.name for file in copy.files)
             where = hub.place(copy.hub)
@@ -208,7 +208,7 @@ class _Fetch:
             try:
                 if self.offline and hub.cached(hub.place(copy.hub), file.name) is None:
                     raise Refused("(offline)")
-                source = hub.download(hub.place(copy.hub), file.name, remote, path)
+                source = hub.download(hub.place(copy.hub), file.name, remote, path, self.patience)
                 if wrong := problem(file, path, locked):
                     path.unlink()
                     raise Refused(wrong)

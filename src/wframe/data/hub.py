@@ -6,13 +6,16 @@ Beyond it: the commit that a server answers for has to be the one asked for, and
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from wframe.data.download import BUSY, Patience
 from wframe.data.refused import Refused
 
+T = TypeVar("T")
 STAGE = ".hub"  # in an entry's folder: what isn't checked yet; a killed fetch goes on with the files that are complete
 
 
@@ -44,7 +47,7 @@ def place(text: str) -> Place:
     return Place(kind, repository.removeprefix("datasets/"), commit)
 
 
-def listing(where: Place) -> dict[str, Remote]:
+def listing(where: Place, patience: Patience) -> dict[str, Remote]:
     """Return all files of a repository at a commit, by path; asks the server.
 
     Raises:
@@ -63,8 +66,7 @@ def listing(where: Place) -> dict[str, Remote]:
             if isinstance(item, RepoFile)
         }
 
-    with _reasons(where):
-        return ask()
+    return _patiently(where, ask, patience)
 
 
 def cached(where: Place, name: str) -> Path | None:
@@ -75,7 +77,7 @@ def cached(where: Place, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def download(where: Place, name: str, remote: Remote | None, target: Path) -> str:
+def download(where: Place, name: str, remote: Remote | None, target: Path, patience: Patience) -> str:
     """Put a file at `target`, from the cache on this machine or the server; return which one served it.
 
     Nothing is at `target` before its size and hash are what the Hub says of it (`remote`).
@@ -83,8 +85,6 @@ def download(where: Place, name: str, remote: Remote | None, target: Path) -> st
     Raises:
         Refused: it can't be had, or isn't what it should be.
     """
-    from huggingface_hub import constants, hf_hub_download
-
     stage = target.parents[name.count("/")] / STAGE
     if (local := cached(where, name)) is not None:
         staged, source = stage / name, f"the Hugging Face cache, {where.repository}@{where.commit}"
@@ -93,19 +93,42 @@ def download(where: Place, name: str, remote: Remote | None, target: Path) -> st
         remote = remote or _by_cache(local)
     else:
         _drop_leftovers(stage)
-        options: dict[str, Any] = {"repo_type": where.kind, "revision": where.commit, "local_dir": stage}
-        with _reasons(where):
-            about = hf_hub_download(where.repository, name, dry_run=True, **options)
-            if about.commit_hash != where.commit:
-                raise Refused(f"the server answers for commit {about.commit_hash} instead of {where.commit}")
-            staged = Path(hf_hub_download(where.repository, name, **options))
-        source = f"{constants.ENDPOINT}/{where.address.partition('/')[2]}/resolve/{where.commit}/{name}"
+        try:
+            staged, source = _patiently(where, lambda: _from_server(where, name, stage), patience)
+        except Refused:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
     if wrong := _differs(staged, remote):
         shutil.rmtree(stage)  # or the client would take it for complete the next time
         raise Refused(wrong)
     target.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(target)
     return source
+
+
+def _from_server(where: Place, name: str, stage: Path) -> tuple[Path, str]:
+    """Download a file to `stage`; return its path there, and its address."""
+    from huggingface_hub import constants, hf_hub_download
+
+    options: dict[str, Any] = {"repo_type": where.kind, "revision": where.commit, "local_dir": stage}
+    about = hf_hub_download(where.repository, name, dry_run=True, **options)
+    if about.commit_hash != where.commit:
+        raise Refused(f"the server answers for commit {about.commit_hash} instead of {where.commit}")
+    staged = Path(hf_hub_download(where.repository, name, **options))
+    return staged, f"{constants.ENDPOINT}/{where.address.partition('/')[2]}/resolve/{where.commit}/{name}"
+
+
+def _patiently(where: Place, ask: Callable[[], T], patience: Patience) -> T:
+    """Ask; ask again, with growing pauses, where the server is only busy or the connection broke."""
+    for attempt in range(1, patience.tries + 1):
+        try:
+            with _reasons(where):
+                return ask()
+        except Refused as reason:
+            if not reason.again or attempt == patience.tries:
+                raise
+            time.sleep(min(patience.pause * 2 ** (attempt - 1), patience.longest))
+    raise AssertionError("at least one try")
 
 
 def _by_cache(path: Path) -> Remote | None:
@@ -144,14 +167,13 @@ def _reasons(where: Place) -> Iterator[None]:
     from huggingface_hub import errors
 
     link = f"https://{where.address}"
-    said: list[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], str]]] = [
+    said: list[tuple[type[Exception], Callable[[Any], str]]] = [
         (errors.GatedRepoError, lambda e: f"it is gated: accept its terms at {link}, then set HF_TOKEN to your token"),
         (errors.RepositoryNotFoundError, lambda e: f"no such repository ({_status(e)}), or it needs your HF_TOKEN"),
         (errors.RevisionNotFoundError, lambda e: f"the repository has no commit {where.commit} any more (status 404)"),
         (errors.RemoteEntryNotFoundError, lambda e: "the commit has no such file (status 404)"),
         (errors.OfflineModeIsEnabled, lambda e: "HF_HUB_OFFLINE is set, and the file isn't in this machine's cache"),
         (errors.HfHubHTTPError, lambda e: f"{_status(e)}{_advice(e)}"),
-        (errors.LocalEntryNotFoundError, lambda e: _cause(e)),
         (errors.FileMetadataError, lambda e: f"the server doesn't speak the Hub's language ({e})"),
         (httpx.HTTPError, lambda e: f"{type(e).__name__}: {e}"),
     ]
@@ -160,35 +182,36 @@ def _reasons(where: Place) -> Iterator[None]:
     except Refused:
         raise
     except Exception as error:
-        for kinds, words in said:
-            if isinstance(error, kinds):
-                raise Refused(words(error)) from error
+        # the client's own "not found" hides what kept it from finding the file
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
+        for kind, words in said:
+            if isinstance(cause, kind):
+                raise Refused(words(cause), _passes(cause)) from error
         if isinstance(error, OSError) and error.errno is None:  # the client's own check of sizes
-            raise Refused(str(error).splitlines()[0]) from error
+            raise Refused(str(error).splitlines()[0], again=True) from error
         raise
 
 
+def _passes(error: BaseException) -> bool:
+    """Whether it may be better in a moment: a busy server, a broken connection."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        return _code(error) in BUSY
+    return not isinstance(error, errors.OfflineModeIsEnabled | errors.FileMetadataError)
+
+
+def _code(error: Any) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
 def _status(error: Any) -> str:
-    response = getattr(error, "response", None)
-    return f"status {response.status_code}" if response is not None else str(error).splitlines()[0]
+    return f"status {_code(error)}" if _code(error) else str(error).splitlines()[0]
 
 
 def _advice(error: Any) -> str:
-    code = getattr(getattr(error, "response", None), "status_code", None)
-    if code == 401:
+    if _code(error) == 401:
         return ": set HF_TOKEN to your token"
-    if code == 403:
+    if _code(error) == 403:
         return ": this address or token isn't allowed to"
-    return ": it limits requests; try again later, or set HF_TOKEN" if code == 429 else ""
-
-
-def _cause(error: BaseException) -> str:
-    """Return what kept the client from finding a file: the error behind its own."""
-    from huggingface_hub import errors
-
-    cause = error.__cause__ or error
-    if isinstance(cause, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, and the file isn't in this machine's cache"
-    if isinstance(cause, errors.HfHubHTTPError):
-        return f"{_status(cause)}{_advice(cause)}"
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else 'no connection'}"
+    return ": it limits requests; try again later, or set HF_TOKEN" if _code(error) == 429 else ""
