@@ -25,8 +25,8 @@ rule data:
     input:
         "results/config.yaml",
         "results/bank.safetensors",
-        runs.prepared_files(EDITION, "npy"),
-        runs.prepared_files(EDITION, "parquet"),
+        of_made(runs.prepared_files, "npy"),
+        of_made(runs.prepared_files, "parquet"),
     localrule: True
 
 
@@ -34,10 +34,9 @@ rule runs:
     """All trained runs and baselines."""
     input:
         [
-            file
+            of_made(files, ending)
             for ending in ("safetensors", "parquet", "json")
-            for file in runs.run_files(EDITION, ending)
-            + paths.baseline_files(EDITION, ending)
+            for files in (runs.run_files, paths.baseline_files)
         ],
     localrule: True
 

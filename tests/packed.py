@@ -48,7 +48,9 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
 def photographs(folder: str, n: int, seed: int) -> list[bytes]:
     """Files of the real data below `folder`, as they are; images made here where there is no real data."""
     found = sorted(path for path in (REAL_DATA / folder).glob("*") if path.is_file())[:n] if REAL_DATA.is_dir() else []
-    return [path.read_bytes() for path in found] + [generated(seed + k, (178, 218), "JPEG") for k in range(len(found), n)]
+    return [path.read_bytes() for path in found] + [
+        generated(seed + k, (178, 218), "JPEG") for k in range(len(found), n)
+    ]
 
 
 def cifar10(n: int, seed: int) -> tuple[list[bytes], list[int]]:

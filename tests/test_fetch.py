@@ -371,15 +371,16 @@ def test_the_projects_registry_agrees_with_torchvision():
     from torchvision.models import VGG16_Weights
 
     entries = load_registry(ROOT / "config/inputs.yaml")
-    cifar = entries["cifar10"].files[0]
+    originals = {name: entry.alternatives[-1].files[0] for name, entry in entries.items()}
+    cifar = originals["cifar10"]
     assert (cifar.md5, cifar.sources[0]) == (CIFAR10.tgz_md5, CIFAR10.url)
     listed = {f"{CIFAR10.base_folder}/{name}": md5 for name, md5 in CIFAR10.train_list + CIFAR10.test_list}
     listed[f"{CIFAR10.base_folder}/{CIFAR10.meta['filename']}"] = CIFAR10.meta["md5"]
     assert cifar.members == listed
     images = next(row for row in CelebA.file_list if row[2] == "img_align_celeba.zip")
-    assert entries["celeba"].files[0].md5 == images[1] and images[0] in entries["celeba"].files[0].sources[0]
-    assert entries["sun397"].files[0].md5 == SUN397._DATASET_MD5
-    assert entries["vgg16"].files[0].sources == [VGG16_Weights.IMAGENET1K_FEATURES.url]
+    assert originals["celeba"].md5 == images[1] and images[0] in originals["celeba"].sources[0]
+    assert originals["sun397"].md5 == SUN397._DATASET_MD5
+    assert originals["vgg16"].sources[0] == VGG16_Weights.IMAGENET1K_FEATURES.url
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
-    assert entries["inception"].files[0].sources == [URL_INCEPTION_V3]
+    assert originals["inception"].sources[0] == URL_INCEPTION_V3

@@ -42,7 +42,10 @@ def fetch(tmp_path: Path, hub: Hub | None, path: Path, *more: str, **environment
     argv = [sys.executable, "-m", "wframe", "fetch", "thing", "--registry", str(path), "--data", str(tmp_path / "data")]
     argv += ["--tries", "3", "--pause", "0.05", "--timeout", "2", *more]
     own = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.endpoint if hub else "http://127.0.0.1:9"}
-    own |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    own |= {
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    }
     quick = "import time; time.sleep = lambda s: None; import sys; from wframe.__main__ import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", quick, *argv[3:]],
@@ -149,7 +152,11 @@ def test_a_commit_that_moved_or_went(hub: Hub, tmp_path: Path):
 @pytest.mark.parametrize("route", ["/tree/", "/resolve/"])
 def test_refusals_are_said_and_the_next_copy_is_used(hub: Hub, tmp_path: Path, trouble: int, said: str, route: str):
     hub.troubles = {route: [-trouble]}
-    original = {"name": "original", "source": "folder", "files": [{"name": "o.bin", "sources": [hub.endpoint + "/o.bin"]}]}
+    original = {
+        "name": "original",
+        "source": "folder",
+        "files": [{"name": "o.bin", "sources": [hub.endpoint + "/o.bin"]}],
+    }
     path = registry(tmp_path, {"name": "data/train-0.parquet"}, copies=[original])
     status, words = fetch(tmp_path, hub, path)
     assert status == 2 and said in words and "o.bin: status 404" in words, words

@@ -17,7 +17,6 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image

@@ -15,6 +15,7 @@ from wframe.errors import UserError
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file of the registry"),
     "data": ("wframe.data.status", "which inputs are here, missing or corrupt, and what to do"),
+    "inputs": ("wframe.jobs.gather", "have all inputs of an edition here and checked, or say what is missing"),
     "prepare": ("wframe.data.prepare", "images to one uint8 array per dataset and class, with a manifest"),
     "bank": ("wframe.weights.bank", "make an edition's bank: the builtin one, or VGG-16 weights converted"),
     "plan": ("wframe.jobs.plan", "what an edition costs: groups, operations, memory, jobs, hours"),

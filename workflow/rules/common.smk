@@ -5,6 +5,7 @@ OUTPUTS: (none: functions only)
 """
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,8 +17,8 @@ from wframe.claims.claim import load_claims
 from wframe.config import edition as editions
 from wframe.data.registry import known
 from wframe.errors import UserError
-from wframe.files import sha256_file
-from wframe.jobs import inputs, options, paths, runs
+from wframe.files import read_json, sha256_file
+from wframe.jobs import inputs, left_out, options, paths, runs
 from wframe.runtime.code import code_hash
 
 # jobs run in the environment that Snakemake runs in, also when it wasn't activated
@@ -33,14 +34,14 @@ CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 try:
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
-    known(EDITION.inputs(), Path(INPUTS))
+    known([*EDITION.inputs(), *EDITION.without], Path(INPUTS))
 except UserError as error:
     raise WorkflowError(str(error))
 
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
-SCORE_TABLES = ["results/tables/scores.csv"] if EDITION.scores else []
+INPUTS_RECORD = [paths.INPUTS_RECORD] if EDITION.inputs() else []
 # what results don't depend on (where things are, how often they're saved) goes through the environment, not parameters
 os.environ.update(
     WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
@@ -48,6 +49,8 @@ os.environ.update(
     WFRAME_REGISTRY=INPUTS,
     WFRAME_CLAIMS=CLAIMS,
 )
+if workflow.is_main_process:  # for messages that repeat the user's own command
+    os.environ["WFRAME_COMMAND"] = shlex.join(["snakemake", *sys.argv[1:]])
 
 
 wildcard_constraints:
@@ -71,11 +74,33 @@ def of(function):
     return call
 
 
+def made():
+    """The edition as this run makes it: without the inputs that can't be had, which `inputs` finds out first.
+
+    A dry run asks no server: it plans as if all could be had, but for what was missing the last time and still is.
+    """
+    if not INPUTS_RECORD:
+        return EDITION
+    if workflow.dryrun:
+        return inputs.as_planned(EDITION)
+    record = checkpoints.inputs.get().output[0]
+    return left_out.of_record(EDITION, read_json(record))
+
+
+def of_made(function, *arguments):
+    """A rule's input that goes over studies, datasets or baselines: a function of the edition as this run makes it."""
+
+    def call(wildcards):
+        return function(made(), *arguments, **dict(wildcards.items()))
+
+    return call
+
+
 def study_files(ending):
     """A rule's input: the files with an ending of all shards of the study in the wildcards."""
 
     def files(wildcards):
-        return runs.run_files(EDITION, ending, wildcards.study)
+        return runs.run_files(made(), ending, wildcards.study)
 
     return files
 

@@ -29,7 +29,7 @@ rule few_images:
 rule piecewise:
     """Is ∇ₓΦ constant around the final chains (Remark 2)? On some of wFRAME's runs of the first study."""
     input:
-        samples=runs.first_samples(EDITION, most=4),
+        samples=of_made(runs.first_samples, 4),
         bank="results/bank.safetensors",
     output:
         "results/measurements/piecewise.csv",

@@ -35,6 +35,7 @@ rule figures:
         curves="results/studies/{study}.parquet",
         images=study_files("safetensors"),
         config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
     output:
         "results/figures/{study}/index.json",
     log:
@@ -51,10 +52,11 @@ rule figures:
 rule paper_figures:
     """The paper's Figures 1 to 9, in its own arrangement; `index.json` lists them, and says which can't be drawn."""
     input:
-        expand("results/studies/{study}.parquet", study=EDITION.studies),
-        runs.run_files(EDITION, "safetensors"),
-        paths.baseline_files(EDITION, "safetensors"),
+        of_made(paths.of_studies, "results/studies/{study}.parquet"),
+        of_made(runs.run_files, "safetensors"),
+        of_made(paths.baseline_files, "safetensors"),
         config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
     output:
         "results/figures/paper/index.json",
     log:
@@ -71,11 +73,12 @@ rule paper_figures:
 rule claims:
     """Every claim of the paper with its verdict."""
     input:
-        expand("results/studies/{study}.parquet", study=EDITION.studies),
-        SCORE_TABLES,
-        runs.run_files(EDITION, "safetensors"),
-        paths.measurements(EDITION),
+        of_made(paths.of_studies, "results/studies/{study}.parquet"),
+        of_made(paths.score_tables),
+        of_made(runs.run_files, "safetensors"),
+        of_made(paths.measurements),
         config="results/config.yaml",
+        left_out=INPUTS_RECORD,
     output:
         claims="results/claims.json",
         metrics="results/metrics/claims.json",
@@ -100,13 +103,14 @@ rule report:
         "results/bank.safetensors",
         "results/claims.json",
         "results/figures/paper/index.json",
-        expand("results/tables/{study}.csv", study=EDITION.studies),
-        expand("results/figures/{study}/index.json", study=EDITION.studies),
-        runs.run_files(EDITION, "json"),
-        paths.baseline_files(EDITION, "json"),
-        SCORE_TABLES,
-        paths.score_records(EDITION),
-        runs.prepared_files(EDITION, "parquet"),
+        of_made(paths.of_studies, "results/tables/{study}.csv"),
+        of_made(paths.of_studies, "results/figures/{study}/index.json"),
+        of_made(runs.run_files, "json"),
+        of_made(paths.baseline_files, "json"),
+        of_made(paths.score_tables),
+        of_made(paths.score_records),
+        of_made(runs.prepared_files, "parquet"),
+        left_out=INPUTS_RECORD,
     output:
         page="results/report/index.html",
         manifest="results/manifest.json",

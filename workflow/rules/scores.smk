@@ -8,6 +8,8 @@ OUTPUTS: results/scores/weights.json (whether the classifier is here), results/s
 
 rule weights:
     """Have the classifier here, or record why it isn't: the scores then say so, and all else is made."""
+    input:
+        left_out=ancient(INPUTS_RECORD),
     output:
         paths.WEIGHTS_RECORD,
     log:
@@ -50,7 +52,7 @@ rule score:
 rule score_table:
     """The table of all rows."""
     input:
-        paths.score_records(EDITION),
+        of_made(paths.score_records),
     output:
         table="results/tables/scores.csv",
         latex="results/tables/scores.tex",

@@ -14,8 +14,8 @@ import pandas as pd
 from wframe.claims.claim import load_claims
 from wframe.claims.evidence import Case
 from wframe.claims.verdict import VERDICTS, judge_all, summarise
-from wframe.config import edition as editions
 from wframe.files import atomic_write, write_json
+from wframe.jobs.left_out import load_made
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
     if args.check:
         print(f"{args.claims}: {len(claims)} claims")
         return
-    edition = editions.load(args.results / "config.yaml")
+    edition = load_made(args.results)
     case = Case(args.results, edition, {claim.id: claim.paper for claim in claims})
     records = judge_all(claims, case)
     counts = Counter(record["verdict"] for record in records)

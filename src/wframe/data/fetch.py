@@ -132,8 +132,7 @@ class _Fetch:
         """
         remotes = self._remotes(copy) if copy.hub else {}
         lock = read_lock(self.data)
-        known = [key.removeprefix(f"{self.name}/") for key in lock if key.startswith(f"{self.name}/")]
-        names = list(remotes) or known
+        names = list(remotes) or self._names_here(copy, lock)
         if patterns := missing_patterns(copy, names):
             raise Refused(f"{copy.name}: {copy.hub} has no {' or '.join(patterns)}, or it isn't known offline")
         files = files_of(copy, names)
@@ -143,6 +142,13 @@ class _Fetch:
         missing = [name for name in files if not (self.data / self.name / name).exists()]
         check_disk(self.data / self.name, sum(remotes[n].size for n in missing if n in remotes), copy.name)
         return {name: self._file(copy, file, remotes.get(name)) for name, file in files.items()}
+
+    def _names_here(self, copy: Copy, lock: dict[str, str]) -> list[str]:
+        """Return what the lock, or else the folder, has of a copy's files: for when the Hub can't be asked."""
+        folder = self.data / self.name
+        locked = [key.removeprefix(f"{self.name}/") for key in lock if key.startswith(f"{self.name}/")]
+        found = [str(path.relative_to(folder)) for file in copy.files for path in folder.glob(file.name)]
+        return [name for name in locked or found if not name.startswith(".")]
 
     def _remotes(self, copy: Copy) -> dict[str, hub.Remote]:
         """What the Hub has at the copy's commit; empty where it can't be asked but everything may be here."""

@@ -64,7 +64,10 @@ def files_of(copy: Copy, names: list[str]) -> dict[str, File]:
     """Return a copy's files by name, its patterns filled in with those of `names` that match."""
     found: dict[str, File] = {}
     for file in copy.files:
-        matching = sorted(name for name in names if fnmatchcase(name, file.name)) if "*" in file.name else [file.name]
+        if "*" not in file.name:
+            found[file.name] = file
+            continue
+        matching = sorted(name for name in names if fnmatchcase(name, file.name))
         found |= {name: file.model_copy(update={"name": name, "about": None}) for name in matching}
     return found
 
@@ -72,9 +75,7 @@ def files_of(copy: Copy, names: list[str]) -> dict[str, File]:
 def missing_patterns(copy: Copy, names: list[str]) -> list[str]:
     """Return a copy's patterns that no name matches."""
     return [
-        file.name
-        for file in copy.files
-        if "*" in file.name and not any(fnmatchcase(name, file.name) for name in names)
+        file.name for file in copy.files if "*" in file.name and not any(fnmatchcase(name, file.name) for name in names)
     ]
 
 
@@ -90,3 +91,14 @@ def here(data: Path, name: str, entry: Entry) -> Copy | None:
             complete = not missing_patterns(copy, names) and all(stamped(data, name, file) for file in wanted)
             return copy if complete else None
     return None
+
+
+def local_state(data: Path, name: str, entry: Entry) -> str:
+    """Return what is in an entry's folder, in a form that changes when files come or go: `here`, or names and sizes."""
+    if here(data, name, entry):
+        return "here"
+    folder = data / name
+    found = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    names = {str(path.relative_to(folder)): path.stat().st_size for path in found}
+    kept = {name: size for name, size in names.items() if not name.startswith(".") and ".part" not in name}
+    return ", ".join(f"{name}: {size}" for name, size in sorted(kept.items()))

@@ -35,16 +35,18 @@ def main(args: argparse.Namespace) -> None:
         print(json.dumps(rows, indent=1))
         return
     table = Table(title=f"inputs in {data}")
-    for heading in ("input", "file", "state", "to download", "from", "locked", "what to do"):
+    for heading in ("input", "file", "state", "to download", "from", "hash", "what to do"):
         # an address that is cut off helps nobody
         table.add_column(heading, overflow="fold", justify="right" if heading == "to download" else "left")
     for row in rows:
-        locked = (row["locked"] or "")[:12]
+        hash_ = f"{row['hash'][:12]}{', locked' * row['locked']}" if row["hash"] else "–"
         size = as_size(row["download"], row["exact"])
-        table.add_row(row["input"], row["file"], row["state"], size, row["from"] or "–", locked or "–", row["do"])
+        table.add_row(row["input"], row["file"], row["state"], size, row["from"] or "–", hash_, row["do"])
     console = Console(width=None if sys.stdout.isatty() else 170)
     console.print(table)
-    console.print(f"{as_size(free_disk(data))} of disk are free. Of each input one copy is fetched: the first there is.")
+    console.print(
+        f"{as_size(free_disk(data))} of disk are free. Of each input one copy is fetched: the first there is."
+    )
 
 
 def free_disk(folder: Path) -> int:
@@ -85,12 +87,14 @@ def file_row(name: str, copy: Copy, file: File, data: Path, deep: bool) -> dict[
     row: dict[str, Any] = state(name, copy, file, data, deep)
     fetched = row["state"] in ("here", "unchecked")
     record = ((read_stamp(data, name) or {}).get("files") or {}).get(file.name, {})
+    locked = read_lock(data).get(f"{name}/{file.name}")
     source = hub.place(copy.hub).address if copy.hub else (file.sources or [None])[0]
     return row | {
         "download": 0 if fetched else file.expected_size,
         "exact": fetched or file.size is not None,
         "from": record.get("source") or source,
-        "locked": read_lock(data).get(f"{name}/{file.name}") or file.sha256 or file.md5,
+        "hash": locked or file.sha256 or file.md5,
+        "locked": locked is not None,
     }
 
 

@@ -3,6 +3,7 @@
 from wframe.config.edition import Edition
 
 CHECKPOINTS = "results/checkpoints"
+INPUTS_RECORD = "results/inputs.json"
 WEIGHTS_RECORD = "results/scores/weights.json"
 
 
@@ -28,6 +29,16 @@ def score_records(edition: Edition) -> list[str]:
 def fetched(edition: Edition, entries: list[str]) -> list[str]:
     """Return the stamps of fetched entries of the registry, which say that these are complete."""
     return [str(edition.data_path(f"{name}/.fetched.json")) for name in entries]
+
+
+def score_tables(edition: Edition) -> list[str]:
+    """Return the table of scores, where the edition has one."""
+    return ["results/tables/scores.csv"] if edition.scores else []
+
+
+def of_studies(edition: Edition, pattern: str) -> list[str]:
+    """Return a file for each study, by a pattern with {study}."""
+    return [pattern.replace("{study}", study) for study in edition.studies]
 
 
 def measurements(edition: Edition) -> list[str]:

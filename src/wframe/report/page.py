@@ -9,10 +9,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from wframe.config import edition as editions
 from wframe.config.edition import Edition
 from wframe.config.learning import METHODS
 from wframe.files import atomic_write, read_json, write_json
+from wframe.jobs.left_out import load_made
 from wframe.record.manifest import build_manifest, page_entry
 from wframe.report import views
 from wframe.report.text import duration, number
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Write results/report/index.html and results/manifest.json."""
-    edition = editions.load(args.results / "config.yaml")
+    edition = load_made(args.results)
     manifest = build_manifest(args.results, edition)
     page = args.results / "report" / "index.html"
     with atomic_write(page) as part:

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
     add("--registry", type=Path, default=REGISTRY)
     add("--tries", type=int, default=2, help="times that a source is asked")
+    add("--offline", action="store_true", help="ask no server: only check what is here")
     add("--seen", default="", help="what was here before, for the workflow to tell news by")
     add("--out", type=Path, required=True, help="the record to write (.json): path, sha256, status")
 
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
             if name not in registry:
                 raise UserError(f"{args.registry}: no entry {name!r} (there are: {', '.join(registry)})")
             try:
-                fetch(name, registry[name], data, Patience(tries=args.tries))
+                fetch(name, registry[name], data, Patience(tries=args.tries), args.offline)
             except UserError as error:
                 print(error, file=sys.stderr)
         if (data / args.path).is_file():

@@ -60,7 +60,9 @@ def tables(path: str) -> list[Path]:
     chosen = [table for table in found if split in ("", names[table])]
     if not chosen:
         known = ", ".join(sorted(set(names.values()))) or "no parquet files"
-        raise UserError(f"{path}: no parquet files{f' of the split {split!r}' if split else ''} here (there are: {known})")
+        raise UserError(
+            f"{path}: no parquet files{f' of the split {split!r}' if split else ''} here (there are: {known})"
+        )
     return sorted(chosen, key=lambda table: (SPLITS.get(names[table], 3), names[table], str(table)))
 
 
@@ -108,9 +110,7 @@ def _candidate(source: str, cell: Any) -> Candidate:
     if not (cell.is_valid and raw.is_valid):
         return Candidate(source, bytes, refuse="the row has no image, or only a path to one elsewhere")
     size = len(raw.as_buffer())
-    return Candidate(
-        source, partial(raw.as_py), refuse=f"too large: {size:,} bytes" if size > LARGEST_FILE else None
-    )
+    return Candidate(source, partial(raw.as_py), refuse=f"too large: {size:,} bytes" if size > LARGEST_FILE else None)
 
 
 def _opened(table: Path) -> Any:
@@ -161,7 +161,9 @@ def _image_column(table: Path, file: Any, given: str | None) -> str:
 
     def holds_bytes(name: str) -> bool:
         kind = file.schema_arrow.field(name).type
-        kinds = [kind.field("bytes").type] if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else [kind]
+        kinds = (
+            [kind.field("bytes").type] if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else [kind]
+        )
         return pa.types.is_binary(kinds[0]) or pa.types.is_large_binary(kinds[0])
 
     names = [name for name in file.schema_arrow.names if holds_bytes(name)]
