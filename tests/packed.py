@@ -2,6 +2,7 @@
 
 import io
 import json
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def cifar10(n: int, seed: int) -> tuple[list[bytes], list[int]]:
     images, labels = [], []
     for label, name in enumerate(names):
         found = candidates("cifar10", str(Path(batch).parent), name)
-        images += [encoded(Image.fromarray(np.asarray(candidate.read()))) for candidate, _ in zip(found, range(n))]
+        images += [encoded(Image.fromarray(np.asarray(candidate.read()))) for candidate in islice(found, n)]
         labels += [label] * n
     order = np.random.default_rng(seed).permutation(len(labels))
     return [images[k] for k in order], [labels[k] for k in order]

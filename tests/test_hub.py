@@ -191,7 +191,10 @@ def test_offline_with_a_full_cache_and_without(hub: Hub, tmp_path: Path):
     for environment, more in (({"HF_HUB_OFFLINE": "1"}, ()), ({}, ("--offline",))):
         status, said = fetch(tmp_path, None, path, *more, **environment)
         assert status == 2 and "ffline" in said.lower().replace("hf_hub_offline", "offline"), said
-    fill = "from huggingface_hub import hf_hub_download as get; import sys; get(*sys.argv[1:3], repo_type='dataset', revision=sys.argv[3])"
+    fill = (
+        "import sys; from huggingface_hub import hf_hub_download as get; "
+        "get(*sys.argv[1:3], repo_type='dataset', revision=sys.argv[3])"
+    )
     home = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     argv = [sys.executable, "-c", fill, REPOSITORY, "data/train-0.parquet", COMMIT]
     subprocess.run(argv, env=os.environ | home, check=True, capture_output=True)

@@ -206,8 +206,8 @@ def check_disk(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder}: {as_size(needed)} are needed for {what}, {as_size(free)} are free. Make room, or choose another "
-            "data folder (WFRAME_DATA)."
+            f"{folder}: {as_size(needed)} are needed for {what}, {as_size(free)} are free. Make room, or choose "
+            "another data folder (WFRAME_DATA)."
         )
 
 

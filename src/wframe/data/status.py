@@ -88,7 +88,7 @@ def file_row(name: str, copy: Copy, file: File, data: Path, deep: bool) -> dict[
     fetched = row["state"] in ("here", "unchecked")
     record = ((read_stamp(data, name) or {}).get("files") or {}).get(file.name, {})
     locked = read_lock(data).get(f"{name}/{file.name}")
-    source = hub.place(copy.hub).address if copy.hub else (file.sources or [None])[0]
+    source = hub.place(copy.hub).address if copy.hub else next(iter(file.sources), None)
     return row | {
         "download": 0 if fetched else file.expected_size,
         "exact": fetched or file.size is not None,

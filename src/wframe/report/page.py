@@ -55,6 +55,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         edition=edition,
         manifest=manifest,
         claims=read_json(results / "claims.json"),
+        inputs=views.inputs_view(results),
         paper_figures=read_json(results / "figures" / "paper" / "index.json"),
         scores=views.scores_view(results, edition),
         baselines=views.baselines_view(results, edition),
