@@ -83,7 +83,7 @@ rule prepare:
 rule bank:
     """The bank of this edition: VGG-16's weights converted, or the builtin bank as it comes with the package."""
     input:
-        inputs.bank_files(EDITION),
+        of_made(inputs.bank_files),
     output:
         "results/bank.safetensors",
     log:

@@ -23,7 +23,7 @@ from wframe.data.registry import REGISTRY, Copy, Entry, data_folder, known
 from wframe.data.status import download_size, free_disk
 from wframe.errors import UserError
 from wframe.files import unwritable, write_json
-from wframe.jobs.left_out import may_be_left_out, users, without
+from wframe.jobs.left_out import in_words, may_be_left_out, users, without
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,15 +164,6 @@ def explain(name: str, about: dict[str, Any], needed: bool) -> str:
     lines += ["  why:", *(f"    {line}" for line in about["tried"])]
     lines.append(f"  it would serve: {in_words(about['serves'])}")
     return "\n".join([*lines, *(f"  {line}" for line in about["by_hand"].splitlines())])
-
-
-def in_words(served: dict[str, list[str]]) -> str:
-    """Return what an input would serve, in one line."""
-    lists = ("datasets", "studies", "baselines", "rows of the score table")
-    parts = [f"{kind}: {', '.join(served[kind])}" for kind in lists if kind in served]
-    parts += [", ".join(served["figures"])] if "figures" in served else []
-    parts += [f"{len(served['claims'])} claims"] if "claims" in served else []
-    return "; ".join(parts) or "all of it"
 
 
 def how_to_go_on(edition: Edition, needed: Iterable[str]) -> str:

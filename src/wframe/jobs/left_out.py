@@ -14,6 +14,7 @@ from wframe.errors import UserError
 from wframe.files import read_json
 
 RECORD = "inputs.json"  # in the results folder
+LISTS = ("studies", "baselines", "rows of the score table", "datasets")  # what a missing input may leave out
 
 
 def users(edition: Edition, entry: str) -> list[str]:
@@ -94,3 +95,11 @@ def load_made(results: Path) -> Edition:
     """Return the edition that results are of: in full in config.yaml, less what inputs.json says was left out."""
     edition = editions.load(results / "config.yaml")
     return of_record(edition, read_json(results / RECORD)) if (results / RECORD).exists() else edition
+
+
+def in_words(served: Mapping[str, list[str]]) -> str:
+    """Return what an input serves, in one line: figures, studies, baselines, rows, and how many claims."""
+    parts = [", ".join(served["figures"])] if "figures" in served else []
+    parts += [f"{kind}: {', '.join(served[kind])}" for kind in LISTS if kind in served]
+    parts += [f"{len(served['claims'])} claims"] if "claims" in served else []
+    return "; ".join(parts) or "all of it"
