@@ -12,6 +12,20 @@ if "edition" not in config:
 
 
 include: "workflow/rules/common.smk"
+
+
+wildcard_constraints:
+    dataset="|".join(EDITION.datasets),
+    study="|".join(EDITION.studies),
+    baseline="|".join(EDITION.baselines) or "-",
+    row="|".join(EDITION.scores.rows) if EDITION.scores else "-",
+    class_="[^/]+",
+    setting="[^/]+",
+    method="frame|wframe",
+    repeat=r"\d+",
+    shard=r"\d+",
+
+
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/baselines.smk"
@@ -26,8 +40,8 @@ rule data:
     input:
         "results/config.yaml",
         "results/bank.safetensors",
-        runs.prepared_files(EDITION, "npy"),
-        runs.prepared_files(EDITION, "parquet"),
+        of_made(runs.prepared_files, "npy"),
+        of_made(runs.prepared_files, "parquet"),
     localrule: True
 
 
@@ -35,10 +49,9 @@ rule runs:
     """All trained runs and baselines."""
     input:
         [
-            file
+            of_made(files, ending)
             for ending in ("safetensors", "parquet", "json")
-            for file in runs.run_files(EDITION, ending)
-            + paths.baseline_files(EDITION, ending)
+            for files in (runs.run_files, paths.baseline_files)
         ],
     localrule: True
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -242,23 +241,6 @@ def test_sun397_sorts_its_classes_under_letters(clean: Path, tmp_path: Path):
     assert flat is not None and sorted_ is not None and packed is not None and manifest is not None
     assert np.array_equal(flat, sorted_) and len(packed) == 12
     assert manifest["source"].iloc[2] == "c/coast/2.png"
-
-
-def test_celeba_from_parquet_files(tmp_path: Path, capsys: pytest.CaptureFixture):
-    """As Hugging Face stores images: a column `image` with bytes and a path."""
-    raws = [encoded(image(index), "JPEG") for index in range(12)]
-    for table, rows in (("train-0.parquet", raws[:7]), ("train-1.parquet", raws[7:])):
-        images = [{"bytes": raw, "path": "x.jpg"} for raw in rows]
-        pq.write_table(pa.table({"id": list(range(len(rows))), "image": images}), tmp_path / table)
-    out = tmp_path / "out" / "x.npy"
-    _, array, manifest = prepare(tmp_path, out, "--source", "celeba", "--crop", "20", "--images", "10")
-    assert array is not None and manifest is not None and len(array) == 10
-    assert manifest["source"].iloc[[0, 9]].tolist() == ["train-0.parquet[0]", "train-1.parquet[2]"]
-    assert manifest["sha256"].tolist() == [hashlib.sha256(raw).hexdigest() for raw in raws[:10]]
-    assert set(manifest["crop"]) == {"10,10,30,30"}
-    pq.write_table(pa.table({"image": ["a name"]}), tmp_path / "train-0.parquet")
-    assert prepare(tmp_path, out, "--source", "celeba")[0] == 2
-    assert "train-0.parquet: can't be read as a table of images" in capsys.readouterr().err
 
 
 def test_a_folder_with_an_exclamation_mark(clean: Path, tmp_path: Path):

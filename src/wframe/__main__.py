@@ -17,6 +17,7 @@ from wframe.record.stamps import Step, check_reads, remove_stamps, write_stamps
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
     "data": ("wframe.data.status", "list which inputs are present, missing or corrupt, and what to do"),
+    "inputs": ("wframe.jobs.gather", "fetch and check all inputs of an edition, or report what is missing"),
     "prepare": ("wframe.data.prepare", "convert the images of one class to a uint8 array with a manifest"),
     "bank": ("wframe.weights.bank", "make an edition's bank: copy the builtin one, or convert VGG-16 weights"),
     "plan": ("wframe.jobs.plan", "estimate what an edition costs: groups, operations, memory, jobs, hours"),

@@ -5,6 +5,7 @@ OUTPUTS: (none: functions only)
 """
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -17,8 +18,8 @@ from wframe.claims.claim import load_claims
 from wframe.config import edition as editions
 from wframe.data.registry import known
 from wframe.errors import UserError
-from wframe.files import read_yaml
-from wframe.jobs import inputs, options, paths, runs
+from wframe.files import read_json, read_yaml
+from wframe.jobs import inputs, left_out, options, paths, runs
 from wframe.jobs.rules import Rules
 from wframe.record.sweep import explain, litter, sweep
 
@@ -33,17 +34,17 @@ try:
         read_yaml(file)
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
-    known(EDITION.inputs(), Path(INPUTS))
+    known([*EDITION.inputs(), *EDITION.without], Path(INPUTS))
     DATA = EDITION.data_path("")
 except UserError as error:
     raise WorkflowError(str(error))
 
 RULES = Rules(EDITION)
-of, study_files, step = RULES.of, RULES.study_files, RULES.step
-
+of, step = RULES.of, RULES.step
 GPU = EDITION.device == "cuda" or (
     EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
 )
+INPUTS_RECORD = [paths.INPUTS_RECORD] if EDITION.inputs() else []
 # What results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters. Jobs run
 # in Snakemake's own environment, even if it isn't activated, and with this checkout's code, which an environment made by
 # Snakemake (--sdm conda) can't install.
@@ -55,18 +56,30 @@ os.environ.update(
     WFRAME_REGISTRY=INPUTS,
     WFRAME_CLAIMS=CLAIMS,
 )
+if workflow.is_main_process:  # for messages that repeat the user's own command
+    os.environ["WFRAME_COMMAND"] = shlex.join(["snakemake", *sys.argv[1:]])
 
 
-wildcard_constraints:
-    dataset="|".join(EDITION.datasets),
-    study="|".join(EDITION.studies),
-    baseline="|".join(EDITION.baselines) or "-",
-    row="|".join(EDITION.scores.rows) if EDITION.scores else "-",
-    class_="[^/]+",
-    setting="[^/]+",
-    method="frame|wframe",
-    repeat=r"\d+",
-    shard=r"\d+",
+def made():
+    """The edition as this run makes it: without the inputs that aren't available, which `inputs` finds out first.
+
+    A dry run asks no server: it plans as if all were available, except for what was missing the last time and still is.
+    """
+    if not INPUTS_RECORD:
+        return EDITION
+    if workflow.dryrun:
+        return inputs.as_planned(EDITION)
+    record = checkpoints.inputs.get().output[0]
+    return left_out.of_record(EDITION, read_json(record))
+
+
+def of_made(function, *arguments):
+    """A rule's input over studies, datasets or baselines: a function of the edition as this run makes it."""
+
+    def call(wildcards):
+        return function(made(), *arguments, **dict(wildcards.items()))
+
+    return call
 
 
 # before anything runs: refuse results that have changed since their step wrote them, and mark stale ones to be remade

@@ -1,7 +1,8 @@
 """From raw data to uint8 arrays, and the bank.
 
 INPUTS:  the data folder (see `wframe data status`), or the images embedded in packages
-OUTPUTS: results/config.yaml (the edition in full), results/data/{dataset}/{class}.npy and .parquet, results/bank.safetensors
+OUTPUTS: results/config.yaml (the edition in full), results/inputs.json (which inputs are here, and what the run goes on
+         without), results/data/{dataset}/{class}.npy and .parquet, results/bank.safetensors
 """
 
 
@@ -21,8 +22,32 @@ rule config:
         "python -P -m wframe --step {params.step:q} config --json {params.edition:q} > {output} 2> {log}"
 
 
+checkpoint inputs:
+    """Fetch and check every input before anything is trained. Needs the internet, so it runs beside Snakemake.
+
+    What isn't available stops the run here, or is left out; the rest is planned when this is done.
+    """
+    input:
+        config="results/config.yaml",
+    output:
+        paths.INPUTS_RECORD,
+    log:
+        "results/logs/inputs.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        seen=of(inputs.inputs_seen) if INPUTS_RECORD else "",
+        without=EDITION.without,
+        step=step("inputs"),
+    shell:
+        'python -P -m wframe --step {params.step:q} inputs {input.config} --data "$WFRAME_ROOT" --registry "$WFRAME_REGISTRY"'
+        ' --claims "$WFRAME_CLAIMS" --without {params.without} --seen {params.seen:q} --out {output}'
+        " 2>&1 | tee {log} >&2"
+
+
 rule fetch:
-    """Fetch one entry of config/inputs.yaml; needs the internet, so it runs where Snakemake does."""
+    """Fetch one entry of config/inputs.yaml, where a part of the workflow needs it that doesn't need all inputs."""
     output:
         f"{EDITION.data_path('{entry}')}/.fetched.json",
     log:
@@ -59,7 +84,7 @@ rule prepare:
 rule bank:
     """Make this edition's bank: convert VGG-16 weights, or copy the package's builtin bank."""
     input:
-        of(inputs.bank_files),
+        of_made(inputs.bank_files),
     output:
         "results/bank.safetensors",
     log:

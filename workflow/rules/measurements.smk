@@ -30,7 +30,7 @@ rule few_images:
 rule piecewise:
     """Test whether ∇ₓΦ is constant around the final chains (Remark 2), on some wFRAME runs of the first study."""
     input:
-        samples=runs.first_samples(EDITION, most=4),
+        samples=of_made(runs.first_samples, 4),
         bank="results/bank.safetensors",
     output:
         "results/measurements/piecewise.csv",
@@ -50,7 +50,7 @@ rule piecewise:
 rule gain:
     """How near the penalty's own step of θ is to the edge beyond which it can't settle."""
     input:
-        observed=runs.collapse_images(EDITION),
+        observed=of_made(runs.collapse_images),
         bank="results/bank.safetensors",
     output:
         "results/measurements/gain.csv",
@@ -70,9 +70,10 @@ rule gain:
 rule quality:
     """Noise, colour and structure of the first study's images, by measures that know nothing of R."""
     input:
-        samples=runs.run_files(EDITION, "safetensors", next(iter(EDITION.studies))),
-        observed=runs.prepared_files(EDITION, "npy"),
+        samples=of_made(runs.first_study_files, "safetensors"),
+        observed=of_made(runs.prepared_files, "npy"),
         config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
     output:
         "results/measurements/quality.csv",
     log:
@@ -80,7 +81,6 @@ rule quality:
     conda:
         "../../environment.yml"
     params:
-        study=next(iter(EDITION.studies)),
         step=step("quality"),
     shell:
-        "python -P -m wframe --step {params.step:q} quality {params.study:q} --results results --out {output:q} 2> {log:q}"
+        "python -P -m wframe --step {params.step:q} quality --results results --out {output:q} 2> {log:q}"

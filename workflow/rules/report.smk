@@ -10,7 +10,7 @@ OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex,
 rule summarise:
     """Join all curves of a study in one tidy table, and make its table of final values with paired differences."""
     input:
-        study_files("parquet"),
+        of_made(runs.study_files, "parquet"),
     output:
         curves="results/studies/{study}.parquet",
         table="results/tables/{study}.csv",
@@ -33,8 +33,9 @@ rule figures:
     """Draw the figures of a study, each as PNG and PDF with its numbers as CSV; `index.json` lists them."""
     input:
         curves="results/studies/{study}.parquet",
-        images=study_files("safetensors"),
+        images=of_made(runs.study_files, "safetensors"),
         config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
     output:
         "results/figures/{study}/index.json",
     log:
@@ -51,10 +52,11 @@ rule figures:
 rule paper_figures:
     """Draw the paper's Figures 1 to 9 in the paper's layout; `index.json` lists them, and why any can't be drawn."""
     input:
-        expand("results/studies/{study}.parquet", study=EDITION.studies),
-        runs.run_files(EDITION, "safetensors"),
-        paths.baseline_files(EDITION, "safetensors"),
+        of_made(paths.of_studies, "results/studies/{study}.parquet"),
+        of_made(runs.run_files, "safetensors"),
+        of_made(paths.baseline_files, "safetensors"),
         config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
     output:
         "results/figures/paper/index.json",
     log:
@@ -71,12 +73,13 @@ rule paper_figures:
 rule claims:
     """Judge every claim of the paper."""
     input:
-        expand("results/studies/{study}.parquet", study=EDITION.studies),
-        paths.score_tables(EDITION),
-        runs.run_files(EDITION, "safetensors"),
-        paths.measurements(EDITION),
+        of_made(paths.of_studies, "results/studies/{study}.parquet"),
+        of_made(paths.score_tables),
+        of_made(runs.run_files, "safetensors"),
+        of_made(paths.measurements),
         "results/theory.json",
         config="results/config.yaml",
+        left_out=INPUTS_RECORD,
     output:
         claims="results/claims.json",
         metrics="results/metrics/claims.json",
@@ -102,13 +105,14 @@ rule report:
         "results/figures/paper/index.json",
         "results/figures/theory/index.json",
         "results/theory.json",
-        expand("results/tables/{study}.csv", study=EDITION.studies),
-        expand("results/figures/{study}/index.json", study=EDITION.studies),
-        runs.run_files(EDITION, "json"),
-        paths.baseline_files(EDITION, "json"),
-        paths.score_tables(EDITION),
-        paths.score_records(EDITION),
-        runs.prepared_files(EDITION, "parquet"),
+        of_made(paths.of_studies, "results/tables/{study}.csv"),
+        of_made(paths.of_studies, "results/figures/{study}/index.json"),
+        of_made(runs.run_files, "json"),
+        of_made(paths.baseline_files, "json"),
+        of_made(paths.score_tables),
+        of_made(paths.score_records),
+        of_made(runs.prepared_files, "parquet"),
+        left_out=INPUTS_RECORD,
     output:
         page="results/report/index.html",
         manifest="results/manifest.json",

@@ -8,6 +8,8 @@ OUTPUTS: results/scores/weights.json (whether the classifier's weights are avail
 
 rule weights:
     """Fetch or check the classifier's weights. If they are missing, record why; all other results are still made."""
+    input:
+        left_out=ancient(INPUTS_RECORD),
     output:
         paths.WEIGHTS_RECORD,
     log:
@@ -50,7 +52,7 @@ rule score:
 rule score_table:
     """Make the table of all rows."""
     input:
-        paths.score_records(EDITION),
+        of_made(paths.score_records),
     output:
         table="results/tables/scores.csv",
         latex="results/tables/scores.tex",

@@ -15,8 +15,8 @@ from wframe.claims.claim import load_claims
 from wframe.claims.evidence import Case
 from wframe.claims.many import error_rates, summarise
 from wframe.claims.verdict import VERDICTS, judge_all
-from wframe.config import edition as editions
 from wframe.files import atomic_write, write_json
+from wframe.jobs.left_out import load_made
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
     if args.check:
         print(f"{args.claims}: {len(claims)} claims")
         return
-    edition = editions.load(args.results / "config.yaml")
+    edition = load_made(args.results)
     case = Case(args.results, edition, {claim.id: claim.paper for claim in claims})
     records = judge_all(claims, case)
     counts = Counter(record["verdict"] for record in records)

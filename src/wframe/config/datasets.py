@@ -1,6 +1,6 @@
 """Datasets and the filter bank: where the images and weights of an edition come from."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,14 @@ PAPER_READERS = {
     "cifar10": "cifar10",
     "cifar10-unlabelled": "cifar10",
     "sun": "sun",
+}
+# the entry of config/inputs.yaml that has each of them
+PAPER_INPUTS = {
+    "celeba": "celeba",
+    "lsun-bedroom": "lsun-bedroom",
+    "cifar10": "cifar10",
+    "cifar10-unlabelled": "cifar10",
+    "sun": "sun397",
 }
 # size, λ and δ that the paper gives for each (section "Empirical Setup"); for its SUN subset it gives none
 PAPER_CONSTANTS = {
@@ -51,12 +59,22 @@ class Dataset(Model):
     """One dataset: images of one size in one or more classes."""
 
     source: Annotated[str, OneOf(READERS)] = Field(
-        description="which reader; `folder` takes your own images, one folder for each class"
+        description="which reader; `folder` takes your own images, one folder for each class; `registry` an entry of "
+        "config/inputs.yaml, by the reader of the copy that was fetched; `huggingface` parquet files"
     )
     path: str | None = Field(
-        None, description="where the raw files are, relative to the data folder; embedded: which images"
+        None,
+        description="where the raw files are, relative to the data folder; registry: the entry; embedded: which "
+        "images; registry, huggingface, cifar10: ENTRY!SPLIT takes one split",
     )
-    inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first")
+    inputs: list[str] = Field(
+        [], description="entries of config/inputs.yaml to fetch first; registry: the entry itself is one"
+    )
+    optional: bool = Field(
+        False, description="whether a run goes on without this dataset where its inputs can't be had"
+    )
+    image_column: str | None = Field(None, description="huggingface: the column of images; null: as the schema says")
+    label_column: str | None = Field(None, description="huggingface: the column of labels; null: as the schema says")
     title: str | None = Field(None, description="the dataset's name on the page")
     size: int = Field(32, ge=8, le=512, description="side of the prepared images, in pixels")
     crop: int | None = Field(
@@ -79,6 +97,27 @@ class Dataset(Model):
             which = "faces, scenes or digits" if self.source == "embedded" else "where the raw files are"
             raise ValueError(f"path: {self.source} needs one ({which})")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _registry_names_its_input(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("source") == "registry" and not values.get("inputs"):
+            return values | {"inputs": [str(values.get("path") or "").partition("!")[0]]}
+        return values
+
+    @model_validator(mode="after")
+    def _source_is_complete(self) -> "Dataset":
+        if self.source == "registry" and not self.path:
+            raise ValueError("source registry needs a path: an entry of config/inputs.yaml")
+        if self.source != "huggingface" and (self.image_column or self.label_column):
+            raise ValueError(f"image_column and label_column are for source huggingface, not {self.source}")
+        return self
+
+    def is_papers(self, name: PaperDataset) -> bool:
+        """Whether its images are those of one of the paper's datasets: by its reader, or its entry of the registry."""
+        if self.source == "registry":
+            return self.inputs == [PAPER_INPUTS[name]]
+        return self.source == PAPER_READERS[name]
 
     @field_validator("size")
     @classmethod

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from wframe.config.base import Model, Name, explain, require
 from wframe.config.baselines import Baseline, unsupported_side
-from wframe.config.datasets import LU_ZHU_WU, PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
+from wframe.config.datasets import LU_ZHU_WU, PAPER_CONSTANTS, PAPER_INPUTS, PAPER_READERS, Bank, Dataset
 from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
 from wframe.config.studies import Job, Study
@@ -31,6 +31,11 @@ class Edition(Model):
     seed: int = Field(0, ge=0, description="every random number derives from it")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: str = Field("data", description="folder of raw data; the environment's WFRAME_DATA takes precedence over it")
+    without: list[str] = Field(
+        [],
+        exclude=True,
+        description="entries of config/inputs.yaml that this run goes on without, where they can't be had",
+    )
     job: Job = Job()
     bank: Bank = Bank()
     learning: Learning = Learning()
@@ -38,6 +43,7 @@ class Edition(Model):
     studies: dict[Name, Study] = Field(min_length=1)
     baselines: dict[Name, Baseline] = Field({}, description="models that FRAME and wFRAME are compared with")
     scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
+    _left_out: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)  # see wframe.jobs.left_out
 
     @model_validator(mode="after")
     def _compared_means_the_papers_constants(self) -> "Edition":
@@ -48,10 +54,11 @@ class Edition(Model):
             raise ValueError("compared: true needs the paper's bank: bank.source = vgg16")
         for name, dataset in self.datasets.items():
             for of_paper in dataset.stands_for:
-                if dataset.source != PAPER_READERS[of_paper]:
+                if not dataset.is_papers(of_paper):
                     raise ValueError(
-                        f"compared: true needs the paper's data: datasets.{name} is {dataset.source}, not "
-                        f"{PAPER_READERS[of_paper]}, and can't stand for {of_paper}"
+                        f"compared: true needs the paper's data: datasets.{name} is {dataset.source} {dataset.path}, "
+                        f"not {PAPER_READERS[of_paper]} (or registry {PAPER_INPUTS[of_paper]}), and can't stand for "
+                        f"{of_paper}"
                     )
                 ours = self.learning.model_dump() | dataset.learning.changes | {"size": dataset.size}
                 self._need(PAPER | PAPER_CONSTANTS.get(of_paper, {}), ours, of_paper, f"datasets.{name}")
@@ -149,8 +156,8 @@ class Edition(Model):
                 raise ValueError(f"scores.held_out: {of!r} and {by!r} have images of different sizes")
         if self.scores.gate is not None:
             gate = self.datasets[str(self.scores.rows[self.scores.gate].dataset)]
-            if gate.source != "cifar10":
-                raise ValueError(f"scores.gate: the gate is CIFAR-10, not {gate.source}")
+            if not gate.is_papers("cifar10"):
+                raise ValueError(f"scores.gate: the gate is CIFAR-10, not {gate.source} {gate.path}")
         return self
 
     def constants(self, study: str, dataset: str, setting: str, method: Method) -> Learning:
@@ -161,6 +168,19 @@ class Edition(Model):
         if method == "frame":
             values["beta"] = 0.0
         return Learning.model_validate(values)
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _as_on_a_command_line(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    def left_out(self, kind: str, name: str) -> str | None:
+        """Return why a `dataset`, `study`, `baseline` or `row` isn't part of this run; None if that isn't so."""
+        return self._left_out.get((kind, name))
+
+    def left_out_for(self, study: str, papers: set[str]) -> str | None:
+        """Return why a study has no dataset for any of the paper's names: the one that it had was left out."""
+        return next((why for name in sorted(papers) if (why := self.left_out(study, name))), None)
 
     def inputs(self) -> set[str]:
         """Return the entries of the registry that the edition is made from."""

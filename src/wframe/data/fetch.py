@@ -1,52 +1,32 @@
 """`wframe fetch`: get an entry of the registry, whole and checked, or say exactly what to do."""
 
 import argparse
-import fcntl
 import shutil
 import sys
-import tarfile
-import time
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from tempfile import mkdtemp
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import requests
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-from wframe.data.registry import (
-    REGISTRY,
-    STAMP,
-    Entry,
-    File,
-    data_folder,
-    digests,
-    keep_in_lock,
-    known,
-    problem,
-    read_lock,
-    stamped,
-)
+from wframe.data import hub
+from wframe.data.download import Part, Patience, check_disk, transfer
+from wframe.data.records import STAMP, alone, files_of, here, keep_in_lock, missing_patterns, read_lock
+from wframe.data.refused import Refused
+from wframe.data.registry import REGISTRY, Copy, Entry, File, data_folder, known
+from wframe.data.unpack import drop_leftovers, unpack
+from wframe.data.verify import digests, problem
 from wframe.errors import UserError
 from wframe.files import unwritable, write_json
 
-BLOCK = 1 << 18
+Record = dict[str, str | int | None]
 
 
-class Refused(Exception):
-    """A source didn't serve the file; the next one is tried."""
+class NotFetched(UserError):
+    """An entry can't be had: what was tried, and the way to have it by hand."""
 
-
-class Patience(argparse.Namespace):
-    """How long to wait for a server."""
-
-    timeout: float = 30.0  # seconds without a byte
-    tries: int = 5  # times that a source is asked again
-    pause: float = 2.0  # seconds before the second time, doubled with each further one
-    longest: float = 60.0  # most seconds that a server's Retry-After is honoured
+    def __init__(self, name: str, what: str, tried: list[str], by_hand: str) -> None:
+        self.tried, self.by_hand = tried, by_hand
+        lines = "\n".join(f"  {line}" for line in tried)
+        super().__init__(f"{name}: {what} can't be fetched. Tried:\n{lines}\n{by_hand}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("entries", nargs="+", metavar="NAME", help="entries of the registry, say cifar10 vgg16")
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
     add("--registry", type=Path, default=REGISTRY)
-    add("--offline", action="store_true", help="don't ask any server: only check what is here")
+    add("--offline", action="store_true", help="ask no server: check what is here, and use the Hub's local cache")
     add("--timeout", type=float, default=Patience.timeout, help="seconds without a byte before a server is given up")
     add("--tries", type=int, default=Patience.tries)
     add("--pause", type=float, default=Patience.pause, help="seconds before asking again, doubled each time")
@@ -73,210 +53,184 @@ def main(args: argparse.Namespace) -> None:
             raise unwritable(error, data / name) or error from error
 
 
-def fetch(name: str, entry: Entry, data: Path, patience: Patience, offline: bool = False) -> None:
-    """Bring an entry's files into `data/name`, check and unpack them, and record them in its stamp.
+def fetch(name: str, entry: Entry, data: Path, patience: Patience, offline: bool = False) -> Copy:
+    """Bring one copy of an entry into `data/name`, check and unpack it, and record it in the stamp.
 
     Two processes may do so at once: one works, the other waits and finds everything here. What is here already
-    and on record needs no server.
+    and on record needs no server and nothing to be written.
 
     Raises:
-        UserError: a file can't be had; the message lists each source with its reason, and what to do.
+        NotFetched: no copy can be had; the message lists each source with its reason, and what to do.
     """
+    if copy := here(data, name, entry):
+        print(f"{name}: here", file=sys.stderr)
+        return copy
     folder = data / name
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        if all(stamped(data, name, file) for file in entry.files):
+    with alone(folder):
+        if copy := here(data, name, entry):
             print(f"{name}: here", file=sys.stderr)
-            return
-        record = {file.name: _bring(name, entry, file, data, patience, offline) for file in entry.files}
-        write_json(folder / STAMP, {"entry": name, "title": entry.title, "terms": entry.terms, "files": record})
-        print(f"{name}: here and checked. Terms: {entry.terms} ({entry.link})", file=sys.stderr)
+            return copy
+        drop_leftovers(folder)
+        tried: list[str] = []
+        # a copy that someone put here by hand comes first
+        for copy in sorted(entry.alternatives, key=lambda copy: not _all_there(copy, folder)):
+            try:
+                record = _Fetch(name, data, patience, offline).bring(copy)
+            except Refused as reason:
+                tried += str(reason).splitlines()
+                continue
+            about = {"entry": name, "title": entry.title, "terms": entry.terms, "link": entry.link}
+            about |= {"copy": copy.name, **copy.model_dump(include={"hub", "source", "path", "differs"})}
+            write_json(folder / STAMP, about | {"files": record})
+            _tidy(folder)
+            print(f"{name}: here and checked. Terms: {entry.terms} ({entry.link})", file=sys.stderr)
+            return copy
+    single = entry.files[0].name if len(entry.files) == 1 else entry.title
+    raise NotFetched(name, single, tried, by_hand(name, entry, data))
 
 
-def _bring(
-    name: str, entry: Entry, file: File, data: Path, patience: Patience, offline: bool
-) -> dict[str, str | int | None]:
-    """Have one file in place, checked and unpacked; return its record."""
-    path, key = data / name / file.name, f"{name}/{file.name}"
-    locked = read_lock(data).get(key)
-    came_from: str | None = "put here by hand"
-    if path.exists() and (wrong := problem(file, path, locked)):
-        aside = path.with_name(path.name + ".wrong")
-        path.replace(aside)
-        print(f"{path}: {wrong}; set aside as {aside.name}", file=sys.stderr)
-    if not path.exists():
-        came_from = _download(name, file, path, locked, patience, offline)
-    found = digests(path)
-    if not (file.md5 or file.sha256) and locked is None:
-        keep_in_lock(data, key, found["sha256"])
-    if file.unpack:
-        unpack(path, path.parent)
-        for member, md5 in file.members.items():
-            if digests(path.parent / member)["md5"] != md5:
-                raise UserError(
-                    f"{path.parent / member}: not the original (md5 differs). Remove {path} and fetch again."
-                )
-    state = path.stat()
-    return found | {"size": state.st_size, "mtime_ns": state.st_mtime_ns, "source": came_from}
+def _tidy(folder: Path) -> None:
+    """Remove what tries that failed have left."""
+    shutil.rmtree(folder / hub.STAGE, ignore_errors=True)
+    for left in [*folder.glob("*.part"), *folder.glob("*.part.json")]:
+        left.unlink()
 
 
-def _download(name: str, file: File, path: Path, locked: str | None, patience: Patience, offline: bool) -> str:
-    """Try the sources in order; return the one that served the file."""
-    part = path.with_name(path.name + ".part")
-    reasons = []
-    for url in [] if offline else file.sources:
+def _all_there(copy: Copy, folder: Path) -> bool:
+    return all(any(folder.glob(file.name)) for file in copy.files)
+
+
+def by_hand(name: str, entry: Entry, data: Path) -> str:
+    """Return how a person can have an entry that no server gives, and how it is then checked."""
+    lines = []
+    for copy in entry.alternatives:
+        for file in copy.files:
+            if file.manual:
+                lines.append(f"What to do: {file.manual.strip()}\nPut it at {data / name / file.name}")
+    if not lines:
+        copy = entry.alternatives[0]
+        where = f"https://{hub.place(copy.hub).address}" if copy.hub else "a browser or a colleague"
+        lines = [f"What to do: get it from {where}.\nPut it at {data / name / copy.files[0].name}"]
+    return "\n".join(lines) + f"\nand run the same command again: it is checked and used. (`wframe fetch {name}` too.)"
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """One entry being fetched."""
+
+    name: str
+    data: Path
+    patience: Patience
+    offline: bool
+
+    def bring(self, copy: Copy) -> dict[str, Record]:
+        """Have all files of a copy in place; return their records.
+
+        Raises:
+            Refused: with a line for each source of the file that can't be had.
+        """
+        remotes = self._remotes(copy) if copy.hub else {}
+        lock = read_lock(self.data)
+        names = list(remotes) or self._names_here(copy, lock)
+        if patterns := missing_patterns(copy, names):
+            raise Refused(f"{copy.name}: {copy.hub} has no {' or '.join(patterns)}, or it isn't known offline")
+        files = files_of(copy, names)
+        for name, file in files.items():
+            if remotes:
+                self._agree(copy, file, remotes.get(name), lock.get(f"{self.name}/{name}"))
+        missing = [name for name in files if not (self.data / self.name / name).exists()]
+        check_disk(self.data / self.name, sum(remotes[n].size for n in missing if n in remotes), copy.name)
+        return {name: self._file(copy, file, remotes.get(name)) for name, file in files.items()}
+
+    def _names_here(self, copy: Copy, lock: dict[str, str]) -> list[str]:
+        """Return what the lock, or else the folder, has of a copy's files: for when the Hub can't be asked."""
+        folder = self.data / self.name
+        locked = [key.removeprefix(f"{self.name}/") for key in lock if key.startswith(f"{self.name}/")]
+        found = [str(path.relative_to(folder)) for file in copy.files for path in folder.glob(file.name)]
+        return [name for name in locked or found if not name.startswith(".")]
+
+    def _remotes(self, copy: Copy) -> dict[str, hub.Remote]:
+        """What the Hub has at the copy's commit; empty where it can't be asked but everything may be here."""
+        assert copy.hub is not None, "asked of Hub copies only"
+        folder = self.data / self.name
+        complete = _all_there(copy, folder) and all(file.has_hash for file in copy.files)
+        if complete or self.offline:
+            return {}
         try:
-            _transfer(url, part, file, patience)
-            if wrong := problem(file, part, locked):
-                part.unlink()
-                raise Refused(wrong)
-            part.replace(path)
-            return url
+            return hub.listing(hub.place(copy.hub), self.patience)
         except Refused as reason:
-            reasons.append(f"  {url}: {reason}")
-    tried = "\n".join(reasons) or ("  (offline)" if offline else "  (no server has it any more)")
-    check = (file.md5 and f"md5 {file.md5}") or (file.sha256 and f"sha256 {file.sha256}…") or "its hash is kept"
-    raise UserError(
-        f"{name}: {file.name} can't be fetched. Tried:\n{tried}\n"
-        f"What to do: {file.manual or 'get it with a browser or from a colleague.'}\n"
-        f"Put it at {path} and run the same command again: it is checked ({check}) and used."
-    )
+            by_name = all("*" not in file.name for file in copy.files)
+            where = hub.place(copy.hub)
+            if by_name and all((folder / f.name).exists() or hub.cached(where, f.name) for f in copy.files):
+                return {}
+            if _all_there(copy, folder):
+                return {}
+            raise Refused(f"{copy.name} ({hub.place(copy.hub).address}): {reason}") from reason
 
+    def _agree(self, copy: Copy, file: File, remote: hub.Remote | None, locked: str | None) -> None:
+        """Refuse, before anything is downloaded, what the Hub has otherwise than we know it; else lock it."""
+        where = f"{copy.name} ({copy.hub}): {file.name}"
+        if remote is None:
+            raise Refused(f"{where}: the commit has no such file")
+        if file.size not in (None, remote.size):
+            raise Refused(f"{where}: the Hub has {remote.size:,} bytes, the registry {file.size:,}")
+        if remote.sha256 is None:
+            return
+        for whose, hash_ in (("the registry", file.sha256), ("the lock of the first fetch", locked)):
+            if hash_ and not remote.sha256.startswith(hash_):
+                raise Refused(f"{where}: the Hub states sha256 {remote.sha256}, {whose} {hash_}")
+        if locked is None:
+            keep_in_lock(self.data, f"{self.name}/{file.name}", remote.sha256)
 
-def _transfer(url: str, part: Path, file: File, patience: Patience) -> None:
-    """Download to `part`, going on where an earlier try stopped.
+    def _file(self, copy: Copy, file: File, remote: hub.Remote | None) -> Record:
+        """Have one file in place, checked and unpacked; return its record."""
+        path, key = self.data / self.name / file.name, f"{self.name}/{file.name}"
+        locked = read_lock(self.data).get(key)
+        came_from: str | None = "put here by hand"
+        if path.exists() and (wrong := problem(file, path, locked)):
+            aside = path.with_name(path.name + ".wrong")
+            path.replace(aside)
+            print(f"{path}: {wrong}; set aside as {aside.name}", file=sys.stderr)
+        if not path.exists():
+            came_from = self._get(copy, file, path, locked, remote)
+        found: dict[str, Any] = digests(path)
+        if locked is None and not file.md5 and len(file.sha256 or "") < 64:
+            keep_in_lock(self.data, key, found["sha256"])
+        if file.unpack:
+            unpack(path, path.parent)
+            for member, md5 in file.members.items():
+                if digests(path.parent / member)["md5"] != md5:
+                    raise UserError(
+                        f"{path.parent / member}: not the original (md5 differs). Remove {path} and fetch again."
+                    )
+        state = path.stat()
+        return found | {"size": state.st_size, "mtime_ns": state.st_mtime_ns, "source": came_from}
 
-    Raises:
-        Refused: the server doesn't serve the file.
-    """
-    pause, reason = patience.pause, ""
-    for attempt in range(patience.tries):
-        if attempt:
-            time.sleep(pause)
-            pause *= 2
-        try:
-            have = part.stat().st_size if part.exists() else 0
-            headers = {"Range": f"bytes={have}-"} if have else {}
-            with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as answer:
-                if answer.status_code in (429, 500, 502, 503, 504):
-                    reason = f"status {answer.status_code}"
-                    pause = max(pause, min(_retry_after(answer), patience.longest))
-                    continue
-                if answer.status_code == 416:  # nothing after what we have: complete, or another file
-                    if file.size in (None, have):
-                        return
-                    part.unlink()
-                    continue
-                if answer.status_code not in (200, 206):
-                    raise Refused(f"status {answer.status_code}")
-                _refuse_pages(answer, file)
-                goes_on = answer.status_code == 206
-                _check_disk(part, file, _length(answer))
-                _receive(answer, part, file, have if goes_on else 0)
-                return
-        except requests.RequestException as error:
-            reason = f"{type(error).__name__} after {part.stat().st_size if part.exists() else 0:,} bytes"
-    raise Refused(f"{reason}, {patience.tries} times")
-
-
-def _receive(answer: requests.Response, part: Path, file: File, have: int) -> None:
-    """Write what the server sends, after the `have` bytes that are kept."""
-    total = have + (_length(answer) or 0) or file.size
-    with part.open("ab" if have else "wb") as stream, _progress(file.name, total, have) as advance:
-        for block in answer.iter_content(BLOCK):
-            stream.write(block)
-            advance(len(block))
-
-
-def _retry_after(answer: requests.Response) -> float:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else 0.0
-
-
-def _length(answer: requests.Response) -> int | None:
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
-
-
-def _refuse_pages(answer: requests.Response, file: File) -> None:
-    """See a web page that poses as the file, before it is stored."""
-    if answer.headers.get("Content-Type", "").startswith("text/html") and not file.name.endswith(".html"):
-        raise Refused("the server sent a web page instead of the file (a quota, a login or a licence form)")
-
-
-def _check_disk(part: Path, file: File, length: int | None) -> None:
-    """Refuse before anything is written if the disk can't take it."""
-    needed = file.needs or (length or file.size or 0) * (3 if file.unpack else 1)
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        raise UserError(
-            f"{part.parent}: {needed / 1e9:,.1f} GB are needed for {file.name}, {free / 1e9:,.1f} GB are free."
-        )
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack an archive into `folder`; what was unpacked before is replaced only when all is well.
-
-    Raises:
-        UserError: not a whole archive, or a member points outside.
-    """
-    work = Path(mkdtemp(prefix=".unpack-", dir=folder))
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as zipped:
-                for name in zipped.namelist():
-                    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                        raise UserError(f"{archive}: its member {name} points outside; not unpacked")
-                zipped.extractall(work)
-        else:
-            with tarfile.open(archive) as tar:
-                tar.extractall(work, filter="data")
-        for item in work.iterdir():
-            target = folder / item.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            item.replace(target)
-    except tarfile.FilterError as error:
-        raise UserError(f"{archive}: a member points outside; not unpacked ({error})") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise  # the archive is well, the disk isn't
-        raise UserError(f"{archive}: can't be unpacked ({error}). Remove it and fetch again.") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time work on an entry."""
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder}: another process fetches this; waiting for it", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _progress(name: str, total: int | None, have: int) -> Iterator:
-    """Yield a function that counts bytes: a bar on a terminal, a line every ten seconds in a log."""
-    if sys.stderr.isatty():
-        columns = TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(name, total=total, completed=have)
-            yield lambda count: bar.advance(task, count)
-        return
-    begin = spoke = time.monotonic()
-    done = have
-
-    def advance(count: int) -> None:
-        nonlocal done, spoke
-        done += count
-        if time.monotonic() - spoke > 10:
-            spoke = time.monotonic()
-            rate = (done - have) / (spoke - begin)
-            left = f", {(total - done) / rate:.0f} s left" if total else ""
-            print(f"{name}: {done / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s{left}", file=sys.stderr, flush=True)
-
-    yield advance
+    def _get(self, copy: Copy, file: File, path: Path, locked: str | None, remote: hub.Remote | None) -> str:
+        """Try the sources of a file in order; return the one that served it."""
+        reasons = []
+        if copy.hub and not file.sources:
+            try:
+                if self.offline and hub.cached(hub.place(copy.hub), file.name) is None:
+                    raise Refused("(offline)")
+                source = hub.download(hub.place(copy.hub), file.name, remote, path, self.patience)
+                if wrong := problem(file, path, locked):
+                    path.unlink()
+                    raise Refused(wrong)
+                return source
+            except Refused as reason:
+                raise Refused(f"{copy.name} ({hub.place(copy.hub).address}), {file.name}: {reason}") from reason
+        part = Part(path.with_name(path.name + ".part"))
+        for url in [] if self.offline else file.sources:
+            try:
+                transfer(url, part, file, bool(file.has_hash or locked), self.patience)
+                if wrong := problem(file, part.path, locked):
+                    part.drop()
+                    raise Refused(wrong)
+                part.move(path)
+                return url
+            except Refused as reason:
+                reasons.append(f"{url}: {reason}")
+        nothing = "(offline)" if self.offline and file.sources else "(no server has it any more)"
+        raise Refused("\n".join(reasons) or f"{copy.name}, {file.name}: {nothing}")

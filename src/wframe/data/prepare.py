@@ -22,15 +22,18 @@ from PIL import Image
 from wframe.data.decode import centre_square, decode
 from wframe.data.groups import completing_rows, count_groups
 from wframe.data.readers import Candidate, candidates, count
-from wframe.data.readers._files import is_tar
+from wframe.data.readers._files import is_tar, split_place
+from wframe.data.records import read_stamp
 from wframe.errors import UserError
 from wframe.files import atomic_write
 from wframe.runtime.code import module_names
 from wframe.runtime.progress import Progress
 
 SMALLEST = 8  # pixels; a part below this has nothing to show
-# Where equal files are copies, only the first is used. Rows of CIFAR-10 and LSUN are the dataset, repeats included.
+# Where equal files are copies, only the first is used. Rows of CIFAR-10, LSUN and parquet files are the dataset,
+# repeats included.
 WITHOUT_COPIES = ("folder", "sun", "celeba")
+COLUMNS_OF = ("image_column", "label_column")  # options of the `huggingface` reader
 
 COLUMNS = pa.schema(
     [
@@ -61,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--path", required=True, help="the folder, archive or database; embedded: faces, scenes or digits")
     add("--data", type=Path, default=Path(), help="the folder that PATH is below; default: the current one")
     add("--class", dest="class_", default="all", help="one class; default: all images")
+    add("--image-column", help="huggingface: the column with images; default: what the schema says")
+    add("--label-column", help="huggingface: the column with labels; default: what the schema says")
     add("--size", type=int, default=32, help="side of the prepared images")
     add("--crop", type=int, help="side of the centre square that is cut out first; default: the largest")
     add("--images", type=int, help="how many to use; default: all")
@@ -80,6 +85,8 @@ def main(args: argparse.Namespace) -> None:
     _check_options(args)
     begin = time.monotonic()
     about = {key: str(value) for key, value in vars(args).items() if key not in ("out", "manifest", "command", "data")}
+    about = {key: value for key, value in about.items() if key not in COLUMNS_OF or getattr(args, key) is not None}
+    about |= _copy_read(args)
     table = args.manifest or args.out.with_suffix(".parquet")
     with atomic_write(args.out) as array, atomic_write(table) as part, Manifest(part) as manifest:
         prepare(args, array, manifest)
@@ -100,13 +107,14 @@ def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest") -> None
     path = args.path if args.source == "embedded" else str(args.data / args.path)
     spread = args.images is not None and args.pick == "spread"
     # counting a compressed archive takes a pass through it: only where that decides what is picked
-    total = count(args.source, path, args.class_) if spread or not is_tar(path) else None
+    columns = {key: getattr(args, key) for key in COLUMNS_OF if getattr(args, key) is not None}
+    total = count(args.source, path, args.class_, **columns) if spread or not is_tar(path) else None
     goal = args.images if args.images and not spread else total
     seen: dict[bytes, int] = {}
     used = 0
     with array.open("wb") as stream:
         _write_header(stream, 0, args.size)
-        found = candidates(args.source, path, args.class_)
+        found = candidates(args.source, path, args.class_, **columns)
         with Progress(f"{args.path} ({args.class_})", goal, unit="images") as progress:
             for index, candidate in enumerate(found):
                 if used == args.images:
@@ -121,6 +129,17 @@ def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest") -> None
                     used += 1
                 manifest.add(row)
         _write_header(stream, used, args.size)
+
+
+def _copy_read(args: argparse.Namespace) -> dict[str, str]:
+    """Note whether equal files are copies; return which copy of an entry of the registry is read, for the manifest."""
+    args.drop_copies = args.source in WITHOUT_COPIES
+    if args.source != "registry":
+        return {}
+    folder = split_place(str(args.data / args.path))[0]
+    stamp = read_stamp(folder.parent, folder.name) or {}
+    args.drop_copies = stamp.get("source") in WITHOUT_COPIES
+    return {f"fetched_{key}": str(stamp[key]) for key in ("copy", "source", "hub", "differs") if stamp.get(key)}
 
 
 class Manifest:
@@ -188,7 +207,7 @@ def _convert(
             notes.append("upsampled")
         # at its edge the resampling sees the pixels around the part, as if the whole image had been resized
         small = image.resize((args.size, args.size), Image.Resampling.LANCZOS, box)
-        if args.source in WITHOUT_COPIES:
+        if args.drop_copies:
             seen[sha256.digest()] = used
         row |= {"status": "used", "crop": ",".join(map(str, box)), "note": ", ".join(notes)}
         return row, np.asarray(small)
@@ -205,6 +224,8 @@ def _write_header(stream: io.BufferedWriter, rows: int, size: int) -> None:
 
 def _check_options(args: argparse.Namespace) -> None:
     """Refuse what can't be prepared, before anything is read."""
+    if args.source != "huggingface" and (args.image_column or args.label_column):
+        raise UserError(f"--image-column and --label-column are for --source huggingface, not {args.source}")
     for name, least in (("size", 1), ("crop", SMALLEST), ("group_size", 1), ("images", args.group_size)):
         value = getattr(args, name)
         if value is not None and value < least:

@@ -1,29 +1,29 @@
-"""The registry of raw inputs, `config/inputs.yaml`, and the record of what was fetched."""
+"""The registry of raw inputs, `config/inputs.yaml`: where each comes from, and how it is checked and read."""
 
-import fcntl
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from wframe.config.base import Model, explain
+from wframe.config.base import Model, Name, OneOf, explain
 from wframe.errors import UserError
-from wframe.files import read_json, write_json
+from wframe.runtime.code import module_names
 
 REGISTRY = Path(os.environ.get("WFRAME_REGISTRY") or "config/inputs.yaml")
-STAMP = ".fetched.json"  # in an entry's folder: what is here; the workflow's sign that an entry is complete
-LOCK = "inputs.lock.json"  # in the data folder: hashes seen at the first fetch
+COMMIT = r"[0-9a-f]{40}"
+HUB = rf"^(datasets/)?[\w.-]+/[\w.-]+@{COMMIT}$"
+WILD = "*"
 
 
 class File(Model):
-    """One file of an entry."""
+    """One file of an entry; or, from a Hub repository, all files whose paths match a pattern with `*`."""
 
-    name: str = Field(pattern=r"^[^/]+$")
-    size: int | None = Field(None, gt=0, description="bytes")
+    name: str = Field(description="its path below the entry's folder; in a Hub repository, its path there")
+    size: int | None = Field(None, gt=0, description="bytes, exactly")
+    about: int | None = Field(None, gt=0, description="bytes, roughly, where the exact size isn't known")
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$", description="whole, or its first digits")
     needs: int | None = Field(None, gt=0, description="bytes of free disk that it takes, if more than its size")
@@ -32,29 +32,93 @@ class File(Model):
     members: dict[str, str] = Field({}, description="md5 of unpacked files")
     manual: str | None = Field(None, description="what to do when no source serves it")
 
+    @field_validator("name")
+    @classmethod
+    def _stays_in_its_folder(cls, name: str) -> str:
+        parts = name.split("/")
+        if any(part in ("", ".", "..") or part.startswith(".") for part in parts) or "\\" in name or len(name) > 200:
+            raise ValueError("has to be a plain path below the entry's folder, without hidden parts or ..")
+        return name
+
+    @property
+    def expected_size(self) -> int | None:
+        """Its size in bytes, exactly or roughly; None where nothing is known."""
+        return self.size or self.about
+
+    @property
+    def has_hash(self) -> bool:
+        """Whether the registry itself says what its content has to be."""
+        return bool(self.md5 or self.sha256)
+
+
+class Copy(Model):
+    """One way to have an input: files of one kind, and the reader for them."""
+
+    name: Name = Field(description="for people: `hub`, `original`")
+    source: Annotated[str, OneOf(module_names("wframe.data.readers"))] | None = Field(None, description="its reader")
+    path: str = Field("", description="what the reader is given, relative to the entry's folder")
+    hub: str | None = Field(None, pattern=HUB, description="datasets/OWNER/NAME@COMMIT on the Hugging Face Hub")
+    differs: str | None = Field(None, description="what isn't as in the original release")
+    files: list[File] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _patterns_only_on_the_hub(self) -> "Copy":
+        for file in self.files:
+            if WILD in file.name and (self.hub is None or file.has_hash or file.size or file.unpack):
+                raise ValueError(f"files: {file.name}: a pattern is for a Hub repository, without hash, size or unpack")
+        return self
+
+    @property
+    def expected_size(self) -> int | None:
+        """Bytes of all its files, exactly or roughly; None where some aren't known."""
+        sizes = [file.expected_size for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size)
+
 
 class Entry(Model):
-    """A dataset or weights file."""
+    """A dataset or weights file, in one or more copies that are tried in order."""
 
     title: str
     terms: str
     link: str
-    reader: str = Field(description="how a configuration uses it")
-    files: list[File] = Field(min_length=1)
+    reader: str = Field("", description="how a configuration uses it")
+    files: list[File] = Field([], description="its files, where there is only one copy")
+    copies: list[Copy] = Field([], description="its copies; the first one that can be had is used")
+
+    @model_validator(mode="after")
+    def _files_or_copies(self) -> "Entry":
+        if bool(self.files) == bool(self.copies):
+            raise ValueError("an entry has either files or copies")
+        names = [copy.name for copy in self.copies]
+        if len(names) != len(set(names)):
+            raise ValueError(f"copies: the same name twice ({', '.join(names)})")
+        return self
+
+    @property
+    def alternatives(self) -> list[Copy]:
+        """Its copies, in the order in which they're tried."""
+        return self.copies or [Copy(name="original", files=self.files)]
+
+    @property
+    def readers(self) -> list[str]:
+        """The readers of its copies, sorted."""
+        return sorted({copy.source for copy in self.copies if copy.source})
 
 
 def load_registry(path: Path = REGISTRY) -> dict[str, Entry]:
     """Read and check the registry.
 
     Raises:
-        UserError: missing, or with keys or values that can't be.
+        UserError: missing, not YAML, or with keys or values that can't be.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no registry of inputs here; say --registry") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML in UTF-8 ({error})") from None
     try:
-        return TypeAdapter(dict[str, Entry]).validate_python(raw)
+        return TypeAdapter(dict[Name, Entry]).validate_python(raw)
     except ValidationError as error:
         raise UserError(explain(error, str(path))) from None
 
@@ -75,65 +139,3 @@ def known(names: Iterable[str], path: Path = REGISTRY) -> dict[str, Entry]:
 def data_folder(given: Path | None) -> Path:
     """Return the data folder: as given, else WFRAME_DATA, else `data`."""
     return given or Path(os.environ.get("WFRAME_DATA") or "data")
-
-
-def digests(path: Path) -> dict[str, str]:
-    """Return a file's md5 and sha256, read once."""
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            md5.update(block)
-            sha256.update(block)
-    return {"md5": md5.hexdigest(), "sha256": sha256.hexdigest()}
-
-
-def problem(file: File, path: Path, locked: str | None) -> str | None:
-    """Return what is wrong with a file's content; None if it is as the registry, or the first fetch, has it."""
-    size = path.stat().st_size
-    if looks_like_html(path) and not file.name.endswith((".html", ".htm")):
-        return "it is a web page, not the file"
-    if file.size is not None and size != file.size:
-        return f"{size:,} bytes instead of {file.size:,}"
-    found = digests(path)
-    if file.md5 and found["md5"] != file.md5:
-        return f"md5 {found['md5']} instead of {file.md5}"
-    if file.sha256 and not found["sha256"].startswith(file.sha256):
-        return f"sha256 {found['sha256']} doesn't begin with {file.sha256}"
-    if locked and found["sha256"] != locked:
-        return f"sha256 {found['sha256']}, but the first fetch had {locked} (see {LOCK})"
-    return None
-
-
-def looks_like_html(path: Path) -> bool:
-    """Whether a file begins as a web page does."""
-    with path.open("rb") as stream:
-        start = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml"))
-
-
-def read_lock(data: Path) -> dict[str, str]:
-    """Return the hashes seen at first fetches: `entry/file` → sha256."""
-    return read_json(data / LOCK) if (data / LOCK).exists() else {}
-
-
-def keep_in_lock(data: Path, name: str, sha256: str) -> None:
-    """Keep the hash of a first fetch; entries may be fetched at the same time, each by its own process."""
-    with (data / ".lock").open("w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
-        write_json(data / LOCK, read_lock(data) | {name: sha256})
-
-
-def read_stamp(data: Path, entry: str) -> dict[str, Any] | None:
-    """Return the record of an entry's last complete fetch; None if there is none."""
-    path = data / entry / STAMP
-    return read_json(path) if path.exists() else None
-
-
-def stamped(data: Path, entry: str, file: File) -> bool:
-    """Whether a file is here as the record says, by size and time stamp."""
-    record = ((read_stamp(data, entry) or {}).get("files") or {}).get(file.name)
-    path = data / entry / file.name
-    if record is None or not path.exists():
-        return False
-    state = path.stat()
-    return (state.st_size, state.st_mtime_ns) == (record["size"], record["mtime_ns"])

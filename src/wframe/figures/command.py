@@ -10,11 +10,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from wframe.config import edition as editions
 from wframe.figures import datasets, settings
 from wframe.figures.canvas import STYLE, Figure, save
 from wframe.figures.paper import FIGURES as PAPER_FIGURES
 from wframe.files import write_json
+from wframe.jobs.left_out import load_made
 from wframe.results.store import NotAvailable, Store
 
 FIGURES: dict[str, list[Callable[[Store, str], Iterator[Figure]]]] = {
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Draw the figures of a study or of the paper; write `index.json`, which lists them in order, last."""
-    store = Store(args.results, editions.load(args.results / "config.yaml"))
+    store = Store(args.results, load_made(args.results))
     folder = args.results / "figures" / ("paper" if args.paper else args.study)
     for stale in folder.glob("*") if folder.is_dir() else []:
         stale.unlink()

@@ -1,11 +1,15 @@
 """What each rule depends on besides its options: files, code, content. All take the edition and the wildcards."""
 
+import os
 from pathlib import Path
 
 from wframe.config.edition import Edition
 from wframe.data.fingerprint import fingerprint
-from wframe.files import read_json, sha256_file
-from wframe.jobs.paths import WEIGHTS_RECORD, fetched
+from wframe.data.records import local_state
+from wframe.data.registry import REGISTRY, known
+from wframe.files import read_json, sha256_file, sha256_json
+from wframe.jobs.left_out import without
+from wframe.jobs.paths import INPUTS_RECORD, WEIGHTS_RECORD, fetched
 from wframe.jobs.runs import score_row
 from wframe.runtime.code import code_hash
 from wframe.runtime.machine import versions
@@ -28,6 +32,40 @@ def raw_content(edition: Edition, dataset: str, class_: str) -> str:
     own = edition.data_path(f"{entry.path}/{class_}")
     separate = entry.source in ("folder", "sun") and class_ != "all"
     return fingerprint(own if separate and own.is_dir() else edition.data_path(entry.path))
+
+
+def registry_file() -> Path:
+    """Return the registry's file: WFRAME_REGISTRY, as the workflow sets it."""
+    return Path(os.environ.get("WFRAME_REGISTRY") or REGISTRY)
+
+
+def news(edition: Edition) -> list[str]:
+    """Return the inputs whose files have come or gone since results/inputs.json was written."""
+    record, data = read_json(INPUTS_RECORD), edition.data_path("")
+    return [
+        name
+        for name, entry in known(edition.inputs(), registry_file()).items()
+        if local_state(data, name, entry) != record["left_out"].get(name, {"seen": "here"})["seen"]
+    ]
+
+
+def inputs_seen(edition: Edition) -> str:
+    """Return what is known of the inputs: it changes when files have come or gone since `wframe inputs` looked."""
+    if not Path(INPUTS_RECORD).exists():
+        return "nothing yet"
+    changed = news(edition)
+    data = edition.data_path("")
+    states = {name: local_state(data, name, entry) for name, entry in known(changed, registry_file()).items()}
+    return sha256_json(states) if changed else read_json(INPUTS_RECORD)["seen"]
+
+
+def as_planned(edition: Edition) -> Edition:
+    """Return the edition as a dry run takes it: without what was missing the last time, and still is."""
+    if not Path(INPUTS_RECORD).exists():
+        return edition
+    record = read_json(INPUTS_RECORD)
+    still = {name: about["why"] for name, about in record["left_out"].items() if name not in news(edition)}
+    return without(edition, still)
 
 
 def bank_files(edition: Edition) -> list[str]:
@@ -67,7 +105,12 @@ def score_files(edition: Edition, row: str) -> list[str]:
 
 def prepare_code(edition: Edition, dataset: str, class_: str) -> str:
     """Return the hash of the code that prepares a dataset; other readers don't count."""
-    return code_hash("wframe.data.prepare", f"wframe.data.readers.{edition.datasets[dataset].source}")
+    entry = edition.datasets[dataset]
+    sources = {entry.source}
+    if entry.source == "registry":  # whichever copy is fetched: its stamp, an input of the step, says which
+        registry = known(entry.inputs, registry_file())
+        sources |= {reader for name in entry.inputs for reader in registry[name].readers}
+    return code_hash("wframe.data.prepare", *(f"wframe.data.readers.{source}" for source in sorted(sources)))
 
 
 def baseline_code(edition: Edition, baseline: str, repeat: str) -> str:

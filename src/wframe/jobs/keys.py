@@ -25,6 +25,10 @@ def _config(edition: Edition) -> str:
     return edition.model_dump_json(by_alias=True)
 
 
+def _without(edition: Edition) -> list[str]:
+    return sorted(edition.without)
+
+
 def _seed(edition: Edition) -> int:
     return edition.seed
 
@@ -40,6 +44,7 @@ def _claims(edition: Edition) -> str:
 # rule → the parts of its key
 PARTS: dict[str, tuple[Part, ...]] = {
     "config": (_config,),
+    "inputs": (inputs.inputs_seen, _without),
     "prepare": (options.prepare, inputs.raw_content, inputs.prepare_code),
     "bank": (options.bank, inputs.bank_content, _code("wframe.weights.bank")),
     "train": (options.train, _code("wframe.engine.train")),

@@ -22,6 +22,8 @@ def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
     values = {
         "source": entry.source,
         "path": entry.path,
+        "image-column": entry.image_column,
+        "label-column": entry.label_column,
         "size": entry.size,
         "crop": entry.crop,
         "images": entry.images,
@@ -66,7 +68,8 @@ def weights(edition: Edition) -> list[str]:
     if edition.scores is None:
         return []
     options = [edition.scores.extractor] + (["--path", edition.scores.weights] if edition.scores.weights else [])
-    return options + (["--fetch", *edition.scores.inputs] if edition.scores.inputs else [])
+    # `wframe inputs` has tried to fetch them; here no server is asked again
+    return options + (["--fetch", *edition.scores.inputs, "--offline"] if edition.scores.inputs else [])
 
 
 def score(edition: Edition, row: str) -> list[str]:

@@ -3,6 +3,7 @@
 from wframe.config.edition import Edition
 
 CHECKPOINTS = "results/checkpoints"
+INPUTS_RECORD = "results/inputs.json"
 WEIGHTS_RECORD = "results/scores/weights.json"
 
 
@@ -33,6 +34,11 @@ def score_tables(edition: Edition) -> list[str]:
 def fetched(edition: Edition, entries: list[str]) -> list[str]:
     """Return the stamp files of registry entries, written when an entry is completely fetched."""
     return [str(edition.data_path(f"{name}/.fetched.json")) for name in entries]
+
+
+def of_studies(edition: Edition, pattern: str) -> list[str]:
+    """Return a file for each study, by a pattern with {study}."""
+    return [pattern.replace("{study}", study) for study in edition.studies]
 
 
 def measurements(edition: Edition) -> list[str]:

@@ -13,8 +13,12 @@ from wframe.config import edition as editions
 from wframe.config.devices import ASSUMED_SHARE, DEVICES, seconds_on
 from wframe.config.edition import Edition
 from wframe.data import groups as cutting
+from wframe.data.download import as_size
+from wframe.data.registry import REGISTRY, known
+from wframe.data.status import download_size, free_disk
 from wframe.engine.memory import bytes_per_group
 from wframe.engine.speed import device_name, measure_rate
+from wframe.jobs.gather import in_order
 from wframe.jobs.runs import count_groups, run_flops, runs
 from wframe.runtime.process import choose_device, configure_process
 
@@ -28,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(DEVICES),
         help="estimate for this GPU; default: measure this machine briefly",
     )
+    add("--registry", type=Path, default=REGISTRY, help="where its inputs are listed, with their sizes")
     add("--results", type=Path, default=Path("results"), help="the results folder, to count images already prepared")
 
 
@@ -51,12 +56,24 @@ def main(args: argparse.Namespace) -> None:
     console.print(as_table(rows, rates))
     total = sum(row["flops"] / rates[row["side"]] for row in rows)
     console.print(f"Total: {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs. {note}")
+    if edition.inputs():
+        console.print(downloads(edition, args.registry))
     if edition.job.gpu:
         console.print(f"Runs are cut into jobs of about {edition.job.target_minutes:g} min on one {edition.job.gpu}.")
     if any(row["unknown"] for row in rows):
         console.print(
             "+: images not counted yet; assumes the study's limit of groups, or one group. Set `images` to count them."
         )
+
+
+def downloads(edition: Edition, registry: Path) -> str:
+    """Return what is still to be downloaded for an edition, and how much room there is for it."""
+    data = edition.data_path("")
+    sizes = {name: download_size(name, entry, data) for name, entry in known(in_order(edition), registry).items()}
+    said = ", ".join(f"{name} {as_size(*size)}" if size[0] != 0 else f"{name} here" for name, size in sizes.items())
+    total = sum(size for size, _ in sizes.values() if size)
+    exact = all(exact for _, exact in sizes.values())
+    return f"To download: {as_size(total, exact)} ({said}); {as_size(free_disk(data))} of disk are free at {data}."
 
 
 def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, Any]]:

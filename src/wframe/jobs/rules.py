@@ -6,7 +6,7 @@ from typing import Any
 
 from wframe.config.edition import Edition
 from wframe.jobs.keys import key
-from wframe.jobs.runs import run_files
+from wframe.jobs.paths import INPUTS_RECORD
 
 
 class Rules:
@@ -23,24 +23,18 @@ class Rules:
 
         return call
 
-    def study_files(self, ending: str) -> Callable[[Any], list[str]]:
-        """Return an input function: the files with this ending of all shards of the wildcards' study."""
-
-        def files(wildcards: Any) -> list[str]:
-            return run_files(self.edition, ending, wildcards.study)
-
-        return files
-
     def step(self, rule: str) -> Callable[..., str]:
         """Return a parameter function: a description of the job as JSON, for its outputs' stamps."""
 
         def made(wildcards: Any, input: Any, output: Any) -> str:
             names = dict(wildcards.items())
             reads, writes = (
-                [str(file) for file in files if str(file).startswith("results/")] for files in (input, output)
+                {str(file) for file in files if str(file).startswith("results/")} for files in (input, output)
             )
+            if rule not in ("claims", "report"):  # what is left out is said there; elsewhere it only orders the jobs
+                reads.discard(INPUTS_RECORD)
             step = {"rule": rule, "wildcards": names, "key": key(self.edition, rule, names)}
-            return json.dumps(step | {"reads": sorted(set(reads)), "writes": sorted(writes)})
+            return json.dumps(step | {"reads": sorted(reads), "writes": sorted(writes)})
 
         return made
 

@@ -57,6 +57,11 @@ def run_files(edition: Edition, ending: str, study: str | None = None) -> list[s
     return [file for run in runs(edition, study) for file in run.files(ending)]
 
 
+def study_files(edition: Edition, ending: str, study: str) -> list[str]:
+    """Return the same of one study, for a rule with the study as its wildcard."""
+    return run_files(edition, ending, study)
+
+
 def count_groups(edition: Edition, study: str, dataset: str) -> int | None:
     """Return how many groups of each class a study learns; None if unknown before preparation."""
     images, limit = edition.datasets[dataset].images, edition.studies[study].groups
@@ -102,6 +107,11 @@ def first_samples(edition: Edition, most: int) -> list[str]:
     """Return the samples of the first wFRAME runs (at most `most`) of the first study, one shard each."""
     chosen = [run for run in runs(edition, next(iter(edition.studies))) if run.method == "wframe"]
     return [run.files("safetensors")[0] for run in chosen[:most]]
+
+
+def first_study_files(edition: Edition, ending: str) -> list[str]:
+    """Return the files with an ending of all shards of the edition's first study."""
+    return run_files(edition, ending, next(iter(edition.studies)))
 
 
 def collapse_images(edition: Edition) -> list[str]:

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import structural_similarity
 
-from wframe.config import edition as editions
 from wframe.files import atomic_write
+from wframe.jobs.left_out import load_made
 from wframe.results.store import Store
 
 MEASURES = ("noise", "spectrum", "chroma", "structure")
@@ -29,16 +29,17 @@ GROUPS = 50  # of each run, at most
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe quality`."""
     add = parser.add_argument
-    add("study", help="the study")
+    add("--study", help="the study; default: the first one that this run has")
     add("--results", type=Path, default=Path("results"), help="the results folder")
     add("--out", type=Path, required=True, help="the table to write (.csv): a row per run and group")
 
 
 def main(args: argparse.Namespace) -> None:
     """Write the table."""
-    store = Store(args.results, editions.load(args.results / "config.yaml"))
+    store = Store(args.results, load_made(args.results))
+    study = args.study or next(iter(store.edition.studies))
     rows = []
-    for run in store.runs(args.study):
+    for run in store.runs(study):
         for group, chains in enumerate(store.images(run)[:GROUPS]):
             values = quality(chains, store.observed(run, group))
             rows.append((run.dataset, run.class_, run.setting, run.method, run.repeat, group, *values))

@@ -9,10 +9,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from wframe.config import edition as editions
 from wframe.config.edition import Edition
 from wframe.config.learning import METHODS
 from wframe.files import atomic_write, read_json, write_json
+from wframe.jobs.left_out import load_made
 from wframe.record.manifest import build_manifest, page_entry
 from wframe.report import views
 from wframe.results.outcomes import DEFINITION
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Write results/report/index.html and results/manifest.json."""
-    edition = editions.load(args.results / "config.yaml")
+    edition = load_made(args.results)
     manifest = build_manifest(args.results, edition)
     page = args.results / "report" / "index.html"
     with atomic_write(page) as part:
@@ -57,6 +57,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         edition=edition,
         manifest=manifest,
         claims=read_json(results / "claims.json"),
+        inputs=views.inputs_view(results),
         paper_figures=read_json(results / "figures" / "paper" / "index.json"),
         theory=read_json(results / "theory.json"),
         theory_figures=read_json(results / "figures" / "theory" / "index.json"),

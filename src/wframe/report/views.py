@@ -12,6 +12,7 @@ from safetensors import safe_open
 from wframe.config.devices import seconds_on
 from wframe.config.edition import Edition
 from wframe.files import read_json, sha256_file
+from wframe.jobs.left_out import RECORD, in_words
 from wframe.jobs.runs import run_flops, runs
 
 
@@ -28,6 +29,15 @@ def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, A
         "rows": rows,
         "records": {key: record for key, record in manifest["runs"].items() if key.startswith(f"{name}/")},
     }
+
+
+def inputs_view(results: Path) -> dict[str, Any]:
+    """Return which inputs the run had, and which it went on without; of none where the edition has none."""
+    path = results / RECORD
+    record = read_json(path) if path.exists() else {"inputs": {}, "left_out": {}}
+    for about in record["left_out"].values():
+        about["lacks"] = in_words(about["serves"])
+    return record
 
 
 def figure_ids(results: Path, edition: Edition) -> dict[str, str]:

@@ -34,7 +34,7 @@ class Store:
     def study(self, name: str) -> Study:
         """Return a study's configuration."""
         if name not in self.edition.studies:
-            raise NotAvailable(f"this edition has no study {name!r}")
+            raise NotAvailable(self.edition.left_out("study", name) or f"this edition has no study {name!r}")
         return self.edition.studies[name]
 
     def title(self, dataset: str) -> str:
@@ -46,6 +46,8 @@ class Store:
         names = set(names)
         datasets = self.study(study).datasets
         found = [name for name in datasets if names & set(self.edition.datasets[name].stands_for)]
+        if not found and (why := self.edition.left_out_for(study, names)):
+            raise NotAvailable(why)
         if not found:
             raise NotAvailable(f"this edition's study {study!r} has no dataset for {', '.join(sorted(names))}")
         return found

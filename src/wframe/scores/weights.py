@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from wframe.data.fetch import Patience, fetch
+from wframe.data.download import Patience
+from wframe.data.fetch import fetch
 from wframe.data.registry import REGISTRY, data_folder, load_registry
 from wframe.errors import UserError
 from wframe.files import sha256_file, write_json
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
     add("--registry", type=Path, default=REGISTRY)
     add("--tries", type=int, default=2, help="attempts per source")
+    add("--offline", action="store_true", help="ask no server: only check what is here")
     add("--seen", default="", help="the weights' state before this call, by which the workflow notices a change")
     add("--out", type=Path, required=True, help="the record to write (.json): path, sha256, status")
 
@@ -36,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
             if name not in registry:
                 raise UserError(f"{args.registry}: no entry {name!r} (known: {', '.join(registry)})")
             try:
-                fetch(name, registry[name], data, Patience(tries=args.tries))
+                fetch(name, registry[name], data, Patience(tries=args.tries), args.offline)
             except UserError as error:
                 print(error, file=sys.stderr)
         if (data / args.path).is_file():

@@ -22,21 +22,21 @@ class Candidate(NamedTuple):
     refuse: str | None = None  # why it can't be used, if that is known beforehand
 
 
-def candidates(source: str, path: str, class_: str) -> Iterator[Candidate]:
-    """Yield the images of a class, by the reader called `source`.
+def candidates(source: str, path: str, class_: str, **columns: str) -> Iterator[Candidate]:
+    """Yield the images of a class, by the reader called `source`; `columns` are for the one that has some.
 
     Raises:
         UserError: the data or the class isn't there, or isn't whole; the message says what was expected.
     """
-    return _reader(source).read(path, class_)
+    return _reader(source).read(path, class_, **columns)
 
 
-def count(source: str, path: str, class_: str) -> int:
+def count(source: str, path: str, class_: str, **columns: str) -> int:
     """Return how many candidates there are, without decoding images."""
     reader = _reader(source)
     if hasattr(reader, "count"):
-        return reader.count(path, class_)
-    return sum(1 for _ in reader.read(path, class_))
+        return reader.count(path, class_, **columns)
+    return sum(1 for _ in reader.read(path, class_, **columns))
 
 
 def _reader(source: str) -> ModuleType:

@@ -1,0 +1,12 @@
+"""Why a source didn't serve a file."""
+
+
+class Refused(Exception):
+    """A source didn't serve the file, or not the right one; the next source is tried.
+
+    `again` says whether the same source may serve it in a moment.
+    """
+
+    def __init__(self, reason: str, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
