@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from wframe.config.base import Model, Name, explain, require
-from wframe.config.baselines import Baseline, unsupported_side
+from wframe.config.baselines import Baseline, OfItsModel
 from wframe.config.datasets import PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
 from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
@@ -34,7 +34,9 @@ class Edition(Model):
     learning: Learning = Learning()
     datasets: dict[Name, Dataset] = Field(min_length=1)
     studies: dict[Name, Study] = Field(min_length=1)
-    baselines: dict[Name, Baseline] = Field({}, description="models that FRAME and wFRAME are compared with")
+    baselines: dict[Name, Annotated[Baseline, OfItsModel()]] = Field(
+        {}, description="models that FRAME and wFRAME are compared with"
+    )
     scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
 
     @model_validator(mode="after")
@@ -79,7 +81,7 @@ class Edition(Model):
             entry = self.datasets[baseline.dataset]
             if baseline.class_ is not None:
                 require("class", baseline.class_, entry.classes, f"baselines.{name}.class")
-            if problem := unsupported_side(entry.size):
+            if problem := baseline.unsupported_side(entry.size):
                 raise ValueError(f"baselines.{name}.dataset: {baseline.dataset!r} has {problem}")
         return self
 

@@ -5,7 +5,6 @@ A rule's options are one of its parameters: where they change, its outputs are m
 
 import json
 
-from wframe.config.baselines import Training
 from wframe.config.edition import Edition
 from wframe.config.learning import Method
 from wframe.jobs import runs as planned
@@ -50,8 +49,7 @@ def train(
 def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:
     """The options of `wframe baseline`."""
     entry = edition.baselines[baseline]
-    settings = entry.model_dump(mode="json", include=set(Training.model_fields))
-    options = ["--settings", json.dumps(settings, sort_keys=True)]
+    options = ["--settings", json.dumps(entry.settings, sort_keys=True)]
     options += ["--dataset", entry.dataset, "--class", entry.class_ or "all"]
     return [*options, "--repeat", repeat, "--seed", str(edition.seed), "--device", edition.device]
 
