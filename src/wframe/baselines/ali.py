@@ -70,21 +70,20 @@ class Discriminator(nn.Module):
         kept = pieces / PIECES  # what maxout leaves of the table's feature maps
         w = s.width
 
-        def layers(channels: list[int], kernels: list[tuple[int, int]], dropout: float) -> list[nn.Module]:
+        def layers(
+            channels: list[int], kernels: list[tuple[int, int]], dropout: float, biases: tuple[int, ...] = ()
+        ) -> nn.Sequential:
             parts: list[nn.Module] = []
-            for (inputs, outputs), (kernel, stride) in zip(pairwise(channels), kernels, strict=True):
-                before = inputs if not parts else int(kept * inputs)
-                convolution = nn.Conv2d(before, pieces * outputs, kernel, stride, bias=False)
-                parts += [nn.Dropout(dropout if not parts else s.dropout), convolution, Maxout()]
-            return parts
+            for place, ((inputs, outputs), kernel) in enumerate(zip(pairwise(channels), kernels, strict=True)):
+                before = int(kept * inputs) if parts else inputs
+                convolution = nn.Conv2d(before, pieces * outputs, *kernel, bias=place in biases)
+                parts += [nn.Dropout(s.dropout if parts else dropout), convolution, Maxout()]
+            return nn.Sequential(*parts)
 
         of_x = [(5, 1), (4, 2), (4, 1), (4, 2), (4, 1)]
-        self.x = nn.Sequential(*layers([3, w, 2 * w, 4 * w, 8 * w, 16 * w], of_x, s.input_dropout))
-        self.x[1] = nn.Conv2d(3, pieces * w, 5)  # the one with a bias
-        self.z = nn.Sequential(*layers([s.z, 16 * w, 16 * w], [(1, 1)] * 2, s.input_dropout))
-        self.joint = nn.Sequential(*layers([int(kept * 32 * w), 32 * w, 32 * w], [(1, 1)] * 2, s.dropout))
-        for place in (1, 4):
-            self.joint[place] = nn.Conv2d(self.joint[place].in_channels, self.joint[place].out_channels, 1)
+        self.x = layers([3, w, 2 * w, 4 * w, 8 * w, 16 * w], of_x, s.input_dropout, biases=(0,))
+        self.z = layers([s.z, 16 * w, 16 * w], [(1, 1)] * 2, s.input_dropout)
+        self.joint = layers([int(kept * 32 * w), 32 * w, 32 * w], [(1, 1)] * 2, s.dropout, biases=(0, 1))
         self.last = nn.Sequential(nn.Dropout(s.dropout), nn.Conv2d(int(kept * 32 * w), 1, 1))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Batches:
     settings: Training
     array: np.ndarray  # (N, S, S, 3) uint8: the training images
     names: tuple[str | int, ...]  # seed, dataset, class, model, repeat
-    device: torch.device = torch.device("cpu")
+    device: torch.device
     classes: np.ndarray | None = None  # (N,): each image's class; None: all of one
     orders: dict[str, tuple[int, Tensor]] = field(default_factory=dict)  # the current epoch of each kind of batch
 

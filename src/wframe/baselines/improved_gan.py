@@ -27,7 +27,15 @@ class WeightNorm(nn.Module):
     Salimans and Kingma 2016, equations 2, 5 and 6; in the released code g isn't trained, except in the last layers.
     """
 
-    def __init__(self, layer: nn.Module, channels: int, deviation: float = 1.0, train_g: bool = False) -> None:
+    layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+
+    def __init__(
+        self,
+        layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear,
+        channels: int,
+        deviation: float = 1.0,
+        train_g: bool = False,
+    ) -> None:
         super().__init__()
         self.layer, self.deviation, self.initialises = layer, deviation, False
         self.output = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # the weight's axis of outputs
@@ -176,7 +184,8 @@ class ImprovedGAN(Trainable):
     @torch.no_grad()
     def initialise(self, images: Tensor) -> None:
         """Set scales and biases by what real images and z give, layer by layer."""
-        layers = [m for net in (self.G, self.D) for m in net.modules() if hasattr(m, "initialises")]
+        kinds = (WeightNorm, MinibatchDiscrimination)
+        layers = [layer for net in (self.G, self.D) for layer in net.modules() if isinstance(layer, kinds)]
         for layer in layers:
             layer.initialises = True
         self.G(self.noise(self.settings.batch))
@@ -198,7 +207,7 @@ class ImprovedGAN(Trainable):
         loss_D = 0.5 * (softplus(-real_logit) + softplus(fake_logit)).mean()  # −log D(x) − log(1 − D(G(z))), halved
         loss_labels = self.loss_labels(t, batches)
         learn(self.adam_D, loss_D + loss_labels)
-        for repeat in range(self.settings.generator_steps or (3 if self.settings.generator_loss == "minibatch" else 1)):
+        for _ in range(self.settings.generator_steps or (3 if self.settings.generator_loss == "minibatch" else 1)):
             loss_G = self.loss_G(t, batches)
             learn(self.adam_G, loss_G)
         measures = (loss_D, loss_labels, loss_G, real_logit.sigmoid().mean(), fake_logit.sigmoid().mean())

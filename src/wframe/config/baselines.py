@@ -30,10 +30,11 @@ class Baseline(Training):
         return self.model_dump(mode="json", include=set(SETTINGS[self.model].model_fields))
 
 
-ENTRIES: dict[str, type[Baseline]] = {
-    name: create_model(f"Baseline_{name}", __base__=(settings, Baseline), __doc__=Baseline.__doc__)  # type: ignore[call-overload]
-    for name, settings in SETTINGS.items()
-}
+def _entry(name: str, settings: type[Any]) -> type[Baseline]:
+    return create_model(f"Baseline_{name}", __base__=(settings, Baseline), __doc__=Baseline.__doc__)
+
+
+ENTRIES = {name: _entry(name, settings) for name, settings in SETTINGS.items()}
 
 
 class _Choice(Model, extra="ignore"):
