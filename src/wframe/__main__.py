@@ -20,13 +20,17 @@ COMMANDS = {
     "plan": ("wframe.jobs.plan", "what an edition costs: groups, operations, memory, jobs, hours"),
     "train": ("wframe.engine.train", "learn FRAME or wFRAME on groups of nine images (Algorithm 1)"),
     "bench": ("wframe.engine.bench", "compare the engine with a naive PyTorch loop and the machine's ceiling"),
-    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared images"),
+    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN, Improved GAN, ALI, WINN) on prepared images"),
     "weights": ("wframe.scores.weights", "have the classifier that scores here, or say why it isn't"),
     "score": ("wframe.scores.score", "score a set of images, and how close they are to the training images"),
     "score-table": ("wframe.scores.table", "make the table of all scores"),
     "few-images": (
         "wframe.measurements.few_images",
         "how close a baseline comes to the few images it was trained on",
+    ),
+    "reconstruct": (
+        "wframe.measurements.reconstructions",
+        "how far held-out images are from their reconstructions: a baseline's, FRAME's, wFRAME's",
     ),
     "piecewise": ("wframe.measurements.piecewise", "is ∇ₓΦ constant around the final chains (Remark 2)?"),
     "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),

@@ -68,6 +68,26 @@ rule paper_figures:
         "python -m wframe figures --paper --results results 2> {log}"
 
 
+rule baseline_figures:
+    """The loss curves of the baselines with their samples, and reconstructions; `index.json` lists them."""
+    input:
+        paths.baseline_files(EDITION, "safetensors"),
+        paths.baseline_files(EDITION, "parquet"),
+        paths.reconstructions(EDITION),
+        config="results/config.yaml",
+    output:
+        "results/figures/baselines/index.json",
+    log:
+        "results/logs/figures/baselines.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        code=code_hash("wframe.figures.command"),
+    shell:
+        "python -m wframe figures --baselines --results results 2> {log}"
+
+
 rule claims:
     """Every claim of the paper with its verdict."""
     input:
@@ -104,6 +124,7 @@ rule report:
         expand("results/figures/{study}/index.json", study=EDITION.studies),
         runs.run_files(EDITION, "json"),
         paths.baseline_files(EDITION, "json"),
+        paths.baseline_figures(EDITION),
         SCORE_TABLES,
         paths.score_records(EDITION),
         runs.prepared_files(EDITION, "parquet"),

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe baseline`."""
     add = parser.add_argument
     add("--images", type=Path, nargs="+", required=True, help="prepared images (.npy), one file per class")
-    add("--out", type=Path, required=True, help="results: OUT.safetensors, .parquet, .json and .weights")
+    add("--out", type=Path, required=True, help="results: OUT.safetensors, OUT-weights.safetensors, .parquet, .json")
     add("--settings", type=json.loads, default={}, help="the training's settings as JSON")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, say --set steps=1000")
     add("--dataset", default="images", help="a name, for the random key and the record")
@@ -155,11 +155,11 @@ def spread(images: np.ndarray, pairs: int = 1000) -> float | None:
 
 
 def write_results(out: Path, trained: Trained, settings: Training) -> None:
-    """Write OUT.safetensors (images, snapshots), OUT.parquet (the measures of every step) and OUT.weights."""
+    """Write OUT.safetensors (images, snapshots), OUT.parquet (every step's measures), OUT-weights.safetensors."""
     with atomic_write(out.with_name(out.name + ".safetensors")) as part:
         save_file({"images": trained.images, "snapshots": trained.snapshots}, part)
     with atomic_write(out.with_name(out.name + ".parquet")) as part:
         trained.measures.to_parquet(part, index=False)
     about = {"settings": settings.model_dump_json(), "side": str(trained.images.shape[1])}
-    with atomic_write(out.with_name(out.name + ".weights")) as part:
+    with atomic_write(out.with_name(out.name + "-weights.safetensors")) as part:
         save_tensors({name: tensor.contiguous() for name, tensor in trained.weights.items()}, part, about)

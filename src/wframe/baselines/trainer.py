@@ -5,6 +5,7 @@ networks and losses. The rest is here.
 """
 
 import importlib
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wframe.baselines.batches import Batches, to_images
 from wframe.baselines.trainable import Trainable
+from wframe.config.baselines import training
+from wframe.errors import UserError
 from wframe.runtime import checkpoint
 from wframe.runtime.process import Stopped, stop_on_signal
 from wframe.runtime.progress import Progress
@@ -112,6 +116,24 @@ def build(batches: Batches) -> tuple[Any, Trainable]:
     module = importlib.import_module(f"wframe.baselines.{batches.settings.model}")
     batches.seed("build")
     return module, module.build(batches.settings, batches, batches.random("weights"))
+
+
+def load(path: Path, device: torch.device) -> Trainable:
+    """Return a trained model from its weights.
+
+    Raises:
+        UserError: missing, broken, or not the weights of a baseline.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        settings, side = training(json.loads(about["settings"])), int(about["side"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not the weights of a baseline ({error}). `wframe baseline` writes them.") from None
+    blank = np.zeros((settings.batch, side, side, 3), np.uint8)  # what a model reads of its images, the weights replace
+    _, model = build(Batches(settings, blank, ("load",), device))
+    model.restore_weights(tensors)
+    return model
 
 
 def samples(model: Trainable, batches: Batches, count: int, purpose: str) -> Tensor:

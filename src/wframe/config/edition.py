@@ -76,6 +76,8 @@ class Edition(Model):
 
     @model_validator(mode="after")
     def _baselines_are_possible(self) -> "Edition":
+        if self.baselines and "baselines" in self.studies:
+            raise ValueError("studies: `baselines` is the name of the baselines' figures: rename this study")
         for name, baseline in self.baselines.items():
             require("dataset", baseline.dataset, self.datasets, f"baselines.{name}.dataset")
             entry = self.datasets[baseline.dataset]

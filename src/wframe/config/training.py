@@ -1,6 +1,6 @@
 """What the trainings of all baselines have in common; what a model adds is in `config/trainings`, one module each."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,8 @@ from wframe.config.base import Model
 
 class Training(Model):
     """How a baseline is trained: on which images, in what batches, and what is kept."""
+
+    reconstructs: ClassVar[bool] = False  # whether the model has an encoder, so that x → z → x̂ can be measured
 
     model: str = Field(description="a module of src/wframe/baselines")
     images: int | None = Field(None, ge=1, description="first images of each class to train on; null: all")

@@ -88,3 +88,13 @@ def few_images(edition: Edition, baseline: str) -> list[str]:
     entry = edition.baselines[baseline]
     options = ["--group-size", str(edition.learning.M)]
     return options + (["--images", str(entry.images)] if entry.images else [])
+
+
+def reconstruct(edition: Edition, baseline: str) -> list[str]:
+    """The options of `wframe reconstruct`."""
+    entry = edition.baselines[baseline]
+    study = next(iter(edition.studies))
+    setting = next(iter(edition.studies[study].settings))
+    constants = edition.constants(study, entry.dataset, setting, "wframe").model_dump(by_alias=True)
+    options = ["--name", entry.model, "--constants", json.dumps(constants, sort_keys=True)]
+    return options + (["--images", str(entry.images)] if entry.images else [])

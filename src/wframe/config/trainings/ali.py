@@ -1,6 +1,6 @@
 """ALI's settings (Dumoulin et al. 2017, appendix A, table "CIFAR10 model hyperparameters (unsupervised)")."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from wframe.config.training import Adversarial
 
 class Settings(Adversarial):
     """Adversarially learned inference."""
+
+    reconstructs: ClassVar[bool] = True
 
     model: Literal["ali"] = "ali"
     steps: int = Field(2_913_750, ge=1, description="6,475 epochs of 450 batches (45,000 images); released code: 1,000")
