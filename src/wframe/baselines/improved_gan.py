@@ -170,7 +170,7 @@ class ImprovedGAN(Trainable):
                 if name.endswith(("weight", ".T")) and weight.ndim > 1:
                     nn.init.normal_(weight, 0.0, 0.05, random)
         self.networks = {"G": self.G.to(self.device), "D": self.D.to(self.device)}
-        betas = (settings.beta1, 0.999)
+        betas = (settings.beta1, settings.beta2)
         adams = [
             torch.optim.Adam([p for p in net.parameters() if p.requires_grad], settings.learning_rate, betas)
             for net in (self.G, self.D)

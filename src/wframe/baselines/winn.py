@@ -159,9 +159,9 @@ class WINN(Trainable):
         enough = low + (high - low) * torch.rand(()).item()
         x = x.clone().requires_grad_()
         adam = torch.optim.Adam([x], s.climb_rate)
-        for climbed in range(s.climb_steps + 1):
+        for climbed in range(s.climb_steps):
             score = f(x).mean()
-            if climbed == s.climb_steps or (climbed > 0 and score.item() >= enough):
+            if climbed > 0 and score.item() >= enough:
                 break
             learn(adam, -score)
             with torch.no_grad():

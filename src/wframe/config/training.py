@@ -28,6 +28,15 @@ class Training(Model):
         """How many steps the training takes."""
         raise NotImplementedError
 
+    @property
+    def climbs(self) -> int:
+        """How many steps images take up a score, over all images; 0 for models that generate in one pass."""
+        return 0
+
+    def sketch(self, batch: int) -> Self:
+        """Return the same networks' settings with a batch of so many images, and no more work than for a step."""
+        return self.model_copy(update={"batch": batch, "images": None, "duplicate_to": None})
+
     def unsupported_side(self, side: int) -> str | None:
         """Return why the networks can't take images of this side; None if they can: they double theirs from 4 up."""
         if side >= 16 and side & (side - 1) == 0:

@@ -40,6 +40,13 @@ class Settings(Adversarial):
     noise: float = Field(0.2, ge=0, description="minibatch: standard deviation of the noise on D's images")
     learning_rate: float = Field(3e-4, gt=0, lt=1, description="Adam's; it falls to 0 over the last third")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁")
+    beta2: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="Adam's β₂. The adversarial loss saturates when D wins, and a long memory of larger gradients then "
+        "stops G for 1/(1 − β₂) steps: a short schedule wants a smaller one",
+    )
 
     @model_validator(mode="after")
     def _labels_have_outputs(self) -> "Settings":

@@ -51,6 +51,17 @@ class Settings(Training):
         """The updates of all classifiers."""
         return self.cascades * sum(self.updates(iteration) for iteration in range(self.iterations))
 
+    @property
+    def climbs(self) -> int:
+        """The most steps of all pseudo-negatives and samples: each classifier's own, and through all of them."""
+        made = self.cascades * sum(self.added(iteration) for iteration in range(self.iterations))
+        return self.climb_steps * (made + self.cascades * self.samples)
+
+    def sketch(self, batch: int) -> "Settings":
+        """Return the same networks' settings with a batch of so many images: one step up one classifier."""
+        less = {"positives": batch, "starts": batch, "synthesised": batch, "climb_steps": 1, "cascades": 1, "passes": 1}
+        return super().sketch(batch).model_copy(update=less)
+
     def place(self, t: int) -> tuple[int, int, int]:
         """Return which classifier, iteration and update step t is."""
         cascade, rest = divmod(t, self.length // self.cascades)
