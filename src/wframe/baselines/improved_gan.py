@@ -231,8 +231,9 @@ class ImprovedGAN(Trainable):
 
     @torch.no_grad()
     def sample(self, noise: Tensor) -> Tensor:
-        """Return images; batch norm takes the statistics of each batch, as in training."""
-        return torch.cat([self.G(part) for part in noise.split(self.settings.batch)])
+        """Return images; batch norm takes the statistics of each batch, as in training, so one image needs another."""
+        parts = noise.tensor_split(-(-len(noise) // self.settings.batch))
+        return torch.cat([self.G(part if len(part) > 1 else part.repeat(2, 1))[: len(part)] for part in parts])
 
 
 build = ImprovedGAN

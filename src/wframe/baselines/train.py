@@ -160,6 +160,6 @@ def write_results(out: Path, trained: Trained, settings: Training) -> None:
         save_file({"images": trained.images, "snapshots": trained.snapshots}, part)
     with atomic_write(out.with_name(out.name + ".parquet")) as part:
         trained.measures.to_parquet(part, index=False)
-    about = {"settings": settings.model_dump_json(), "side": str(trained.images.shape[1])}
+    about = {"wframe": json.dumps({"settings": settings.model_dump(mode="json"), "side": trained.images.shape[1]})}
     with atomic_write(out.with_name(out.name + "-weights.safetensors")) as part:
         save_tensors({name: tensor.contiguous() for name, tensor in trained.weights.items()}, part, about)

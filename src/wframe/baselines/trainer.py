@@ -126,8 +126,9 @@ def load(path: Path, device: torch.device) -> Trainable:
     """
     try:
         with safe_open(path, "pt") as file:
-            about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        settings, side = training(json.loads(about["settings"])), int(about["side"])
+            about = json.loads(file.metadata()["wframe"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        settings, side = training(about["settings"]), about["side"]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not the weights of a baseline ({error}). `wframe baseline` writes them.") from None
     blank = np.zeros((settings.batch, side, side, 3), np.uint8)  # what a model reads of its images, the weights replace

@@ -96,7 +96,7 @@ class WINN(Trainable):
         self.adam = torch.optim.Adam(self.cascade.f.parameters(), settings.learning_rate, betas)
         self.optimisers = {"adam": self.adam}
         self.starts = torch.cat([to_images(self.provider(part)) for part in self.noise(settings.starts).split(250)])
-        self.negatives = self.starts
+        self.negatives = self.starts.clone()
 
     def noise(self, count: int) -> Tensor:
         """Return noise, uniform in [−1, 1], (count, 16w, 4, 4)."""
