@@ -42,7 +42,7 @@ def test_improved_gans_networks_are_as_released():
     assert count(model.G) == G == 4_933_382
     D = 9 * (3 * 96 + 2 * 96 * 96 + 96 * 192 + 3 * 192 * 192) + 2 * 192 * 192 + 3 * 96 + 6 * 192
     D += 192 * 500 + 500 + 100 + (292 + 2) * 10  # 100 kernels of 5, with their scales and biases; ten outputs
-    assert count(model.D) == D == 1_503_932
+    assert count(model.D) == D == 1_504_404
     convolutions = [layer.layer for layer in model.features if isinstance(layer, improved_gan.WeightNorm)]
     assert [layer.out_channels for layer in convolutions] == [96] * 3 + [192] * 6
     assert [layer.kernel_size[0] for layer in convolutions] == [3] * 7 + [1] * 2
@@ -61,7 +61,7 @@ def test_minibatch_discrimination_is_that_of_loops():
     layer = improved_gan.MinibatchDiscrimination(3, 4, 2)
     nn.init.normal_(layer.T)
     nn.init.normal_(layer.log_scale)
-    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)  # gradcheck wants doubles
     layer.double()
     expected = torch.zeros(5, 4, dtype=torch.float64)
     for b in range(4):
