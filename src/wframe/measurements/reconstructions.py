@@ -18,8 +18,8 @@ from safetensors.numpy import save_file
 
 from wframe.baselines.batches import to_images, to_pixels
 from wframe.baselines.trainer import load
+from wframe.config.learning import Learning
 from wframe.data.arrays import load_all
-from wframe.engine.train import parse_constants
 from wframe.errors import UserError
 from wframe.files import atomic_write
 from wframe.model.algorithm import iterate, observe, start
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--held-out", type=Path, nargs="+", required=True, help="real images; those trained on don't count")
     add("--training", type=Path, nargs="+", required=True, help="the prepared arrays that it was trained on")
     add("--images", type=int, help="only the first so many images of each array were trained on")
-    add("--count", type=int, default=90, help="held-out images to reconstruct, evenly spread")
+    add("--count", type=int, default=90, help="held-out images to reconstruct, drawn at random")
     add("--bank", type=Path, required=True, help="the bank file, for FRAME and wFRAME")
     add("--constants", type=json.loads, default={}, help="Algorithm 1's constants as JSON; FRAME has β = 0")
     add("--groups", type=int, default=1, help="groups of nine of these images that FRAME and wFRAME learn")
@@ -57,15 +57,16 @@ def main(args: argparse.Namespace) -> None:
     held_out = unseen(load_all(args.held_out), training)
     if len(held_out) < 2:
         raise UserError(f"{args.held_out[0]}: all its images were trained on, so that none can be held out")
-    x = held_out[np.arange(min(args.count, len(held_out))) * len(held_out) // min(args.count, len(held_out))]
+    x = np.random.default_rng(0).permutation(held_out)[: args.count]
     model = load(args.weights, torch.device("cpu"))
     if not hasattr(model, "reconstruct"):
         raise UserError(f"{args.weights}: this model has no encoder, so it reconstructs nothing")
     torch.manual_seed(group_key("reconstruct"))
     made = {args.name: to_images(model.reconstruct(to_pixels(torch.from_numpy(x)))).numpy()}
     bank = load_bank(args.bank)
-    for method in ("frame", "wframe"):
-        made[method] = by_langevin(x, bank, parse_constants(args.constants, [], method), args.groups, method)
+    wframe = Constants(**Learning.model_validate(args.constants).model_dump())
+    for method, constants in (("frame", wframe._replace(beta=0.0)), ("wframe", wframe)):
+        made[method] = by_langevin(x, bank, constants, args.groups, method)
     made["nearest training image"] = training[nearest(x, training)]
     made["another held-out image"] = np.roll(x, 1, axis=0)
     made["its mean colour"] = np.broadcast_to(x.mean((1, 2), keepdims=True).round().astype(np.uint8), x.shape)
