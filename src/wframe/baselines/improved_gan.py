@@ -1,9 +1,10 @@
 """Improved GAN (Salimans et al. 2016, "Improved Techniques for Training GANs"): Table 1's 4.36, and 8.09 with labels.
 
-Their Table 3 has 8.09 ± 0.07 for the whole model, 4.36 ± 0.04 without labels ("−L"), 3.87 ± 0.03 without minibatch
-features. The networks are those of the released code for CIFAR-10 (openai/improved-gan, mnist_svhn_cifar10/
-train_cifar_minibatch_discrimination.py and train_cifar_feature_matching.py), which has no virtual batch norm, label
-smoothing or historical averaging: what Table 3's models had of these, the publication doesn't say for each.
+Their Table 3 has 8.09 for the whole model and 4.36 ± 0.04 "when labels are omitted from their training procedure" (so
+Warde-Farley and Bengio 2016, section 5.1). The networks are those of the released code for CIFAR-10
+(openai/improved-gan, mnist_svhn_cifar10/train_cifar_minibatch_discrimination.py and train_cifar_feature_matching.py),
+which has no virtual batch norm, label smoothing or historical averaging: what Table 3's models had of these, the
+publication doesn't say for each. (Its Adam has ε under the root; PyTorch's has it beside.)
 
 D has a score l_k for each class; log Σ exp l_k is the logit of being real (their section 5).
 """
