@@ -33,7 +33,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         yield part
         part.chmod(mode)
         with part.open("rb") as stream:
-            os.fsync(stream.fileno())  # the content before the name, also when the power fails
+            os.fsync(stream.fileno())  # write the content to disk before renaming, in case the power fails
         part.replace(path)
     except Exception as error:
         if problem := unwritable(error, path):
