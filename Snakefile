@@ -52,4 +52,4 @@ rule all:
 
 
 onsuccess:
-    shell("python -m wframe claims --summary")
+    shell("python -P -m wframe claims --summary")

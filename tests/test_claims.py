@@ -10,45 +10,67 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, TINY
+from synthetic import results
 
 from wframe.claims.claim import Claim, Expects, Stated, load_claims
-from wframe.claims.evidence import JUDGES, Case, Evidence
-from wframe.claims.verdict import decide, judge, judge_all, summarise
+from wframe.claims.evidence import JUDGES, Case, Evidence, computed
+from wframe.claims.many import summarise
+from wframe.claims.verdict import VERDICTS, chance, decide, judge, judge_all
 from wframe.config.edition import Edition, check
 from wframe.errors import UserError
 from wframe.files import sha256_file
+from wframe.results.statistics import Estimate
 from wframe.results.store import NotAvailable
 
 NAN = math.nan
 
 
-def evidence(value: float, low: float = NAN, high: float = NAN, n: int = 10) -> Evidence:
-    return Evidence("a statistic", value, low, high, n, "groups", frozenset())
+def evidence(value: float, low: float = -math.inf, high: float = math.inf, n: int = 10) -> Evidence:
+    return Evidence("a statistic", Estimate(value, n, lambda level: (low, high)), "groups", frozenset())
+
+
+INF = math.inf
 
 
 @pytest.mark.parametrize(
     ("expects", "found", "verdict", "why"),
     [
-        ({"sign": "negative"}, evidence(-1, -2, -0.1), "reproduced", "the whole interval is below 0"),
-        ({"sign": "negative"}, evidence(-1, -2, 0.5), "direction only", "its interval reaches beyond"),
-        ({"sign": "negative"}, evidence(1, 0.5, 1.5), "not reproduced", "isn't below 0"),
-        ({"sign": "negative"}, evidence(0, -1, 1), "not reproduced", "isn't below 0"),
-        ({"sign": "negative"}, evidence(-1, n=1), "not run", "too little data to tell (n = 1)"),
-        ({"sign": "positive"}, evidence(1, 0.1, 2), "reproduced", "the whole interval is above 0"),
-        ({"sign": "positive"}, evidence(1, -0.1, 2), "direction only", "reaches beyond"),
-        ({"sign": "positive"}, evidence(-1, -2, -0.5), "not reproduced", "isn't above 0"),
+        ({"below": 0}, evidence(-1, -2, -0.1), "reproduced", "the whole interval is below 0"),
+        (
+            {"below": 0},
+            evidence(-1, -2, 0.5),
+            "undecided",
+            "it leans towards the claim; were it to stay there, roughly 16",
+        ),
+        ({"below": 0}, evidence(1, 0.5, 1.5), "contradicted", "no part of the interval is below 0"),
+        (
+            {"below": 0},
+            evidence(1, -2, 4),
+            "undecided",
+            "it leans against the claim; were it to stay there, roughly 90",
+        ),
+        ({"below": 0}, evidence(0, -1, 1), "undecided", "it leans neither way"),
+        ({"below": 0}, evidence(0, 0, 0), "undecided", "it leans neither way"),
+        ({"below": 0}, evidence(-INF, -INF, -INF), "reproduced", "below 0"),
+        ({"below": 0}, evidence(INF, INF, INF), "contradicted", "[∞, ∞]"),
+        ({"below": 0}, evidence(-1, -3, INF), "undecided", "what diverged leaves the interval open"),
+        ({"below": 0}, evidence(-1, n=1), "undecided", "n = 1, and fewer than 6 groups can't decide"),
+        ({"above": 0}, evidence(1, 0.1, 2), "reproduced", "the whole interval is above 0"),
+        ({"above": 0}, evidence(1, -0.1, 2), "undecided", "towards"),
+        ({"above": 0}, evidence(-1, -2, -0.5), "contradicted", "above 0"),
         ({"at_most": 1.1}, evidence(1.0, 0.9, 1.1), "reproduced", "at most 1.1"),
-        ({"at_most": 1.1}, evidence(1.0, 0.8, 1.2), "direction only", "at most 1.1"),
-        ({"at_most": 1.1}, evidence(1.3, 1.0, 1.6), "not reproduced", "isn't at most 1.1"),
+        ({"at_most": 1.1}, evidence(1.0, 0.8, 1.2), "undecided", "towards"),
+        ({"at_most": 1.1}, evidence(1.3, 1.0, 1.6), "undecided", "against"),
+        ({"at_most": 1.1}, evidence(1.3, 1.2, 1.6), "contradicted", "at most 1.1"),
         ({"at_least": 0.5}, evidence(1.0, 0.66, 1.0), "reproduced", "at least 0.5"),
-        ({"at_least": 0.5}, evidence(1.0, 0.4, 1.0, n=4), "direction only", "at least 0.5"),
-        ({"at_least": 0.5}, evidence(0.2, 0.1, 0.4), "not reproduced", "isn't at least 0.5"),
-        ({"near": 11.24, "within": 0.11}, evidence(11.2368), "reproduced", "within 0.11 of 11.24"),
-        ({"near": 11.24, "within": 0.11}, evidence(9.7), "not reproduced", "isn't within 0.11"),
-        ({"near": 30, "within": 15}, evidence(80), "not reproduced", "isn't within 15 of 30"),
-        ({"sign": "negative"}, evidence(1, -2, 4), "not reproduced", "isn't below 0, its interval reaches there"),
-        ({"sign": "negative"}, evidence(NAN), "not run", "no finite value"),
-        ({"near": 1, "within": 1}, evidence(NAN), "not run", "no finite value"),
+        ({"at_least": 0.5}, evidence(1.0, 0.4, 1.0, n=4), "undecided", "fewer than 6"),
+        ({"at_least": 0.5}, evidence(0.2, 0.1, 0.4), "contradicted", "at least 0.5"),
+        ({"near": 11.24, "within": 0.11}, evidence(11.2368, 11.2, 11.3), "reproduced", "within 0.11 of 11.24"),
+        ({"near": 11.24, "within": 0.11}, evidence(11.2368, 11.0, 11.3), "undecided", "towards"),
+        ({"near": 11.24, "within": 0.11}, evidence(9.7, 9.6, 9.8), "contradicted", "within 0.11"),
+        ({"near": 30, "within": 15}, evidence(30, 3, 100), "undecided", "towards"),
+        ({"below": 0}, evidence(NAN), "undecided", "nothing to compare"),
+        ({"near": 1, "within": 1}, evidence(NAN), "undecided", "nothing to compare"),
     ],
 )
 def test_every_verdict_by_its_rule(expects: dict, found: Evidence, verdict: str, why: str):
@@ -56,160 +78,27 @@ def test_every_verdict_by_its_rule(expects: dict, found: Evidence, verdict: str,
     assert outcome.verdict == verdict and why in outcome.why
 
 
-@pytest.mark.parametrize("expects", [{}, {"near": 1}, {"sign": "negative", "at_most": 1}, {"near": 1, "within": 0}])
+@pytest.mark.parametrize("expects", [{}, {"near": 1}, {"below": 0, "at_most": 1}, {"near": 1, "within": 0}])
 def test_a_rule_is_exactly_one(expects: dict):
     with pytest.raises(ValueError):
         Expects.model_validate(expects)
 
 
-# --- synthetic curves ---------------------------------------------------------------------------------------
-
-T = 20
-
-
-def write(folder: Path, R: Callable[[str, int, int], float], groups: int = 8, energy: float = 1.0) -> Case:
-    """Results of a study `whole` on faces that stand for CelebA: R as a function of method, group and iteration."""
-    values = json.loads(json.dumps(TINY))
-    values["datasets"] = {"faces": values["datasets"]["faces"] | {"stands_for": ["celeba"]}}
-    values["studies"] = {"whole": {"datasets": ["faces"], "settings": {"safe": {}, "lambda": {"lambda": 0.1}}}}
-    rows = [
-        ("faces", "all", setting, method, 0, group, t, R(method, group, t), energy * (T - t) + 1, -1)
-        for setting in ("safe", "lambda")
-        for method in ("frame", "wframe")
-        for group in range(groups)
-        for t in range(1, T + 1)
-    ]
-    names = ["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy", "diverged"]
-    (folder / "studies").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows, columns=names).to_parquet(folder / "studies/whole.parquet")
-    return Case(folder, check(values), {})
-
-
-def falling(method: str, group: int, t: int) -> float:
-    """wFRAME ends lower by about 0.1, in every group."""
-    return 2 / t + 0.01 * group + (0.1 if method == "frame" else 0.0)
-
-
-def collapsing(method: str, group: int, t: int) -> float:
-    """FRAME grows, wFRAME rises and is back at its start at iteration 12."""
-    if method == "frame":
-        return math.nan if group == 0 and t > 10 else 2.0 * 1.3**t
-    return 2.0 + (5.0 if 3 < t < 12 else 0.0) - (1.0 if t >= 12 else 0.0)
+def test_what_is_computed_and_not_sampled_has_no_chance_in_it():
+    found = computed("a gap", 1e-9, 0.0, 2e-9, "statements", frozenset())
+    assert decide(Expects(at_most=1e-8), found).verdict == "reproduced" and chance(Expects(at_most=1e-8), found) is None
 
 
 WHERE = {"study": "whole", "datasets": ["celeba"]}
 
 
-def test_a_lower_R_is_seen_with_its_interval(tmp_path: Path):
-    found = JUDGES["R_difference"](write(tmp_path, falling), **WHERE)
-    assert found.value == pytest.approx(-0.1) and found.n == 8 and found.high < 0
-    assert found.files == {"studies/whole.parquet"}
-    ratio = JUDGES["R_ratio"](write(tmp_path, falling), **WHERE)
-    assert 0.3 < ratio.low < ratio.value < ratio.high < 1
+def falling(s: str, m: str, r: int, g: int, t: int) -> float:
+    """wFRAME ends lower by about 0.1, in every group."""
+    return 2 / t + 0.01 * g + (0.1 if m == "frame" else 0.0)
 
 
-def test_one_group_gives_no_interval(tmp_path: Path):
-    found = JUDGES["R_difference"](write(tmp_path, falling, groups=1), **WHERE)
-    assert found.n == 1 and math.isnan(found.low)
-    assert decide(Expects(sign="negative"), found).verdict == "not run"
-
-
-def test_collapse_and_recovery_are_counted(tmp_path: Path):
-    results = write(tmp_path, collapsing)
-    of = WHERE | {"settings": ["lambda"]}
-    assert JUDGES["collapses"](results, **of, method="frame").value == 1, "a diverged group has collapsed too"
-    assert JUDGES["collapses"](results, **of, method="wframe").value == 0
-    assert JUDGES["R_lower"](results, **of).value == 1, "a diverged FRAME is above every number"
-    assert JUDGES["recovery"](results, **of).value == 12
-    assert JUDGES["comes_back"](results, **of).value == 1
-    assert JUDGES["comes_back"](write(tmp_path, falling), **of).value == 0, "nothing collapses"
-    results = write(tmp_path, collapsing)
-    assert JUDGES["R_lower"](results, **of, frame_setting="safe").n == 8
-
-
-def test_diverged_groups_count_against_the_method_that_has_them(tmp_path: Path):
-    def wframe_diverges(method: str, group: int, t: int) -> float:
-        return math.nan if method == "wframe" and group < 3 and t > 5 else falling(method, group, t)
-
-    results = write(tmp_path, wframe_diverges)
-    found = JUDGES["R_difference"](results, **WHERE)
-    assert found.value > 0 and found.n == 8, "the five that remain are lower, but three are gone"
-    assert "3 diverged runs count as the worst" in found.statistic
-    assert JUDGES["R_ratio"](results, **WHERE).value > 1
-    assert JUDGES["steadiness"](results, **WHERE).value > 0
-    assert (
-        JUDGES["learned"](results, **WHERE, method="wframe").value
-        > JUDGES["learned"](results, **WHERE, method="frame").value
-    )
-
-    def frame_diverges(method: str, group: int, t: int) -> float:
-        return math.nan if method == "frame" and t > 5 else falling(method, group, t)
-
-    found = JUDGES["R_difference"](write(tmp_path, frame_diverges), **WHERE)
-    assert found.value < 0 and found.n == 8, "FRAME is gone in all groups: that decides too"
-
-
-def test_repeats_of_a_group_are_no_new_evidence(tmp_path: Path):
-    once = JUDGES["R_difference"](write(tmp_path, falling), **WHERE)
-    results = write(tmp_path, falling)
-    curves = pd.read_parquet(tmp_path / "studies/whole.parquet")
-    pd.concat([curves, curves.assign(repeat=1)]).to_parquet(tmp_path / "studies/whole.parquet")
-    twice = JUDGES["R_difference"](results, **WHERE)
-    assert twice == once
-    assert JUDGES["R_lower"](results, **WHERE, settings=["safe"]).n == 8
-    assert JUDGES["collapses"](results, **WHERE, settings=["safe"], method="frame").n == 8
-
-
-def test_a_group_that_isnt_back_counts_as_T(tmp_path: Path):
-    def one_returns(method: str, group: int, t: int) -> float:
-        return collapsing(method, group, t) if group == 0 or t < 12 else 9.0
-
-    results = write(tmp_path, one_returns, groups=4)
-    found = JUDGES["recovery"](results, **WHERE, settings=["lambda"])
-    assert found.value == pytest.approx((12 + 3 * T) / 4) and "3 that never are count as T" in found.statistic
-
-
-def test_the_worst_size_decides(tmp_path: Path):
-    results = write(tmp_path, falling)
-    curves = pd.read_parquet(tmp_path / "studies/whole.parquet")
-    other = curves.assign(dataset="large", R=np.where(curves["method"] == "wframe", 9.0, curves["R"]))
-    pd.concat([curves, other]).to_parquet(tmp_path / "studies/whole.parquet")
-    datasets = results.edition.datasets | {"large": results.edition.datasets["faces"]}
-    study = results.edition.studies["whole"].model_copy(update={"datasets": ["faces", "large"]})
-    edition = results.edition.model_copy(update={"datasets": datasets, "studies": {"whole": study}})
-    found = JUDGES["R_lower"](Case(tmp_path, edition, {}), **WHERE, settings=["safe"])
-    assert found.value == 0 and found.n == 8 and "on large" in found.statistic
-
-
-def test_energy_tells_of_collapse_and_degeneration(tmp_path: Path):
-    results = write(tmp_path, collapsing)
-    curves = pd.read_parquet(tmp_path / "studies/whole.parquet")
-    frame = curves["method"] == "frame"
-    curves.loc[frame, "energy"] = -10.0 * curves.loc[frame, "iteration"] * (1 + curves.loc[frame, "group"])
-    curves.to_parquet(tmp_path / "studies/whole.parquet")
-    sign = JUDGES["energy_sign"](results, **WHERE)
-    assert sign.value > 0 and sign.low > 0, "FRAME's models have Φ ≤ 0 and a higher R"
-    signal = JUDGES["energy_signal"](results, **WHERE)
-    assert signal.value > 0 and signal.n == 8, "groups, not models"
-    with pytest.raises(NotAvailable, match="no group of study 'whole' has models of both kinds"):
-        JUDGES["energy_sign"](write(tmp_path, falling), **WHERE)
-
-
-def test_steadiness_and_speed_are_paired(tmp_path: Path):
-    def ragged(method: str, group: int, t: int) -> float:
-        return 2 / t + (0.3 * (t % 2) if method == "frame" else 0.0)
-
-    results = write(tmp_path, ragged)
-    assert JUDGES["steadiness"](results, **WHERE).value < -1
-    assert JUDGES["speed"](results, **WHERE).value <= 0
-    assert JUDGES["learned"](results, **WHERE, method="wframe").value == pytest.approx(1 / T)
-
-
-def test_the_energy_s_shape(tmp_path: Path):
-    assert JUDGES["energy_shape"](write(tmp_path, falling), **WHERE).value == 1, "falls and ends above 0"
-    assert JUDGES["energy_shape"](write(tmp_path, falling, energy=-1.0), **WHERE).value == 0, "rises"
-    unrest = JUDGES["energy_unrest"](write(tmp_path, falling), **WHERE, settings=["safe"])
-    assert unrest.value == pytest.approx(0)
+def write(folder: Path, groups: int = 8) -> Case:
+    return results(folder, falling, groups, settings=("safe", "lambda"), stands_for=("celeba",))
 
 
 @pytest.mark.parametrize(
@@ -217,18 +106,21 @@ def test_the_energy_s_shape(tmp_path: Path):
     [
         ({"study": "else"}, "has no study 'else'"),
         ({"datasets": ["sun"]}, "has no dataset for sun"),
-        ({"settings": ["delta"]}, "has no setting 'delta'"),
+        ({"setting": "delta"}, "has no setting 'delta'"),
     ],
 )
 def test_what_an_edition_lacks_is_said(tmp_path: Path, change: dict, message: str):
     with pytest.raises(NotAvailable, match=message):
-        JUDGES["R_lower"](write(tmp_path, falling), **(WHERE | {"settings": ["safe"]} | change))
+        JUDGES["more_robust"](write(tmp_path), **(WHERE | change))
 
 
 def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Case:
     """Results with a score table: row → (score, std over splits, std over seeds, repeats)."""
-    table = [(row, *values, 4, "ok", "Inception score") for row, values in rows.items()]
-    names = ["row", "score", "std_splits", "std_seeds", "repeats", "splits", "status", "score_name"]
+    table = [
+        (row, *values, 4, "ok", "Inception score", "observed" if row == "real" else "dcgan")
+        for row, values in rows.items()
+    ]
+    names = ["row", "score", "std_splits", "std_seeds", "repeats", "splits", "status", "score_name", "method"]
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(table, columns=names).to_csv(folder / "tables/scores.csv", index=False)
     values = json.loads(json.dumps(TINY))
@@ -236,20 +128,32 @@ def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Case:
     return Case(folder, check(values), {claim.id: claim.paper for claim in load_claims(ROOT / "config/claims.yaml")})
 
 
-def test_scores_are_compared_with_their_errors(tmp_path: Path):
-    results = scored(tmp_path, wframe=(5.5, 0.1, 0.05, 3), frame=(4.3, 0.05, np.nan, 1), near=(5.3, 0.1, 0.2, 3))
-    clear = JUDGES["score_order"](results, higher="wframe", lower="frame")
-    assert clear.value == pytest.approx(1.2) and clear.low > 1
-    close = JUDGES["score_order"](results, higher="wframe", lower="near")
-    assert close.low < 0 < close.high
-    quoted = JUDGES["score_order"](results, higher="wframe", lower="paper:table1-ali")
+def test_scores_are_compared_over_trainings(tmp_path: Path):
+    rows = {"wframe": (5.5, 0.1, 0.05, 3), "frame": (4.3, 0.05, np.nan, 1), "near": (5.3, 0.1, 0.2, 3)}
+    found = scored(tmp_path, **rows, real=(11.2368, 0.095, np.nan, 1), same=(5.0, 0.1, 0.0, 3))
+
+    def order(higher: str, lower: str) -> Evidence:
+        return JUDGES["score_order"](found, higher=higher, lower=lower)
+
+    close, alone = order("wframe", "near"), order("wframe", "frame")
+    assert close.value == pytest.approx(0.2) and close.bounds()[0] < 0 < close.bounds()[1]
+    assert alone.bounds() == (-math.inf, math.inf), "one training says nothing of another, whatever its splits say"
+    assert decide(Expects(above=0), alone).verdict == "undecided"
+    quoted = order("wframe", "paper:table1-ali")
+    half = 4.303 * math.hypot(0.05 / 3**0.5, 0.05, 0.05 / 10**0.5)
     assert quoted.value == pytest.approx(5.5 - 5.34)
-    alone = JUDGES["score"](results, row="frame")
-    assert (alone.n, alone.unit) == (4, "splits"), "one training: over as many splits as the table says"
-    assert alone.high - alone.value == pytest.approx(3.182 * 0.05 / 2, rel=1e-3), "Student's t of four values"
-    assert JUDGES["score"](results, row="wframe").unit == "repeats"
+    assert quoted.bounds()[1] - quoted.value == pytest.approx(half, rel=1e-3), "it is of one training, as ours spread"
+    real = JUDGES["score"](found, row="real")
+    assert (real.n, real.unit) == (4, "splits"), "real images were not trained for"
+    assert real.bounds()[1] - real.value == pytest.approx(3.182 * 0.095 / 2, rel=1e-3)
+    assert JUDGES["score"](found, row="same").bounds() == (-math.inf, math.inf), "repeats that are all alike are none"
+    rank = JUDGES["score_rank"](found, row="wframe", others=["near", "frame", "paper:table1-improved-gan"])
+    assert rank.value == 1 and rank.bounds()[0] < 1
+    first = JUDGES["score_first"](found, row="real", others=["wframe", "near"])
+    assert first.value == pytest.approx(11.2368 - 5.5) and first.bounds()[0] > 0
+    assert decide(Expects(above=0), first).verdict == "reproduced"
     with pytest.raises(NotAvailable, match="scores no row 'dcgan'"):
-        JUDGES["score"](results, row="dcgan")
+        JUDGES["score"](found, row="dcgan")
 
 
 # --- the file of claims -------------------------------------------------------------------------------------
@@ -284,7 +188,7 @@ def changed(tmp_path: Path, change: Callable[[list[dict]], object]) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda entries: entries.append({"id": "x", "where": "y", "says": "z"}), "a claim needs a producer"),
+        (lambda entries: entries.append({"id": "x", "where": "y", "says": "z"}), "neither judged nor quoted"),
         (lambda entries: entries[0].update(judge="guess"), "there is no judge 'guess'"),
         (lambda entries: entries[0].pop("expects"), "judge and expects go together"),
         (lambda entries: entries[0].update(verdict="reproduced"), "verdict: unknown key"),
@@ -304,27 +208,41 @@ def test_bad_claims_are_refused(tmp_path: Path, change: Callable, message: str):
 
 PAPERS = {"learning": {}, "bank": {"source": "vgg16", "weights": "w.npz"}}
 FACES = {"source": "celeba", "path": "faces", "size": 64}
+OWN = FACES | {"learning": {"lambda": 1e-3, "delta": 0.2}}
+LZW = {"reading": "lineage", "sigma": 1.0, "delta": 0.3, "lambda": 2e-4, "L": 30}
+
+
+def study(**settings: dict) -> dict:
+    """A study `whole` of faces with these settings."""
+    return {"studies": {"whole": {"datasets": ["faces"], "settings": settings}}}
+
+
+def test_a_compared_study_may_change_what_the_paper_changes():
+    changes = study(base={}, insecure={"lambda": 1e-2, "delta": 0.4, "clip": 0.01, "before": "kept"}, lzw=LZW)
+    faces = TINY["datasets"]["faces"] | {"stands_for": ["celeba"]} | OWN
+    assert check(TINY | {"compared": True, "datasets": {"faces": faces}} | PAPERS | changes).compared
+
 
 LOWER = Claim.model_validate(
     {
         "id": "lower",
         "where": "Figure 4",
         "says": "R is lower",
-        "judge": "R_difference",
+        "judge": "R_ratio",
         "of": WHERE,
-        "expects": {"sign": "negative"},
+        "expects": {"below": 1},
     }
 )
 
 
 def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
-    results = write(tmp_path, falling)
-    record = judge(LOWER, results)
+    found = write(tmp_path)
+    record = judge(LOWER, found)
     assert record["verdict"] == "not run" and "isn't compared with the paper" in record["why"]
     assert record["here"] == "holds", "what came out is told apart"
     value = LOWER.model_copy(update={"paper": Stated(value=1.0)})
-    assert judge(value, results)["ours"] is None, "no number of such an edition stands beside one of the paper"
-    compared = Edition.model_construct(**(results.edition.__dict__ | {"compared": True}))
+    assert judge(value, found)["ours"] is None, "no number of such an edition stands beside one of the paper"
+    compared = Edition.model_construct(**(found.edition.__dict__ | {"compared": True}))
     record = judge(LOWER, Case(tmp_path, compared, {}))
     assert record["verdict"] == "reproduced" and record["here"] is None
     assert record["ours"]["from"] == {"studies/whole.parquet": sha256_file(tmp_path / "studies/whole.parquet")}
@@ -333,9 +251,9 @@ def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
 def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
     again = LOWER.model_copy(update={"id": "again", "where": "Figure 2"})
     other = LOWER.model_copy(update={"id": "other", "judge": "steadiness"})
-    records = judge_all([LOWER, again, other], write(tmp_path, falling))
+    records = judge_all([LOWER, again, other], write(tmp_path))
     assert [record["same_as"] for record in records] == [None, "lower", None]
-    assert summarise(records) == "3 claims (1 of them decided by another one's statistic): 3 not run"
+    assert summarise(records, VERDICTS) == "3 claims (1 of them decided by another one's statistic): 3 not run"
 
 
 @pytest.mark.parametrize(
@@ -353,6 +271,13 @@ def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
             "needs the paper's T = 100 on celeba: datasets.faces has 30",
         ),
         (PAPERS | {"faces": FACES | {"learning": {"beta": 30}}}, "needs the paper's beta = 60.0 on celeba"),
+        (PAPERS | {"faces": OWN} | study(quick={"T": 2}), r"T = 100 on celeba: studies.whole.settings.quick has 2"),
+        (PAPERS | {"faces": OWN} | study(quick={"beta": 1.0}), r"beta = 60.0 on celeba.*quick has 1.0"),
+        (PAPERS | {"faces": OWN} | study(quick={"lambda": 0.5}), r"lambda = 0.001 on celeba.*quick has 0.5"),
+        (PAPERS | {"faces": OWN} | study(quick={"clip": 0.1}), r"no clip on celeba.*quick has 0.1"),
+        (PAPERS | {"faces": OWN} | study(base={}, quick={"sigma": 0.1}), r"sigma = 0.01 on celeba.*quick has 0.1"),
+        (PAPERS | {"faces": OWN} | study(lzw=LZW), r"L = 50 on celeba.*lzw has 30"),
+        (PAPERS | {"faces": OWN} | study(base={}, lzw=LZW | {"T": 50}), r"T = 100 on celeba.*lzw has 50"),
     ],
 )
 def test_compared_is_for_the_papers_constants_and_data_only(change: dict, message: str):

@@ -101,7 +101,7 @@ def test_constants_are_overridden_in_order():
     full = config.check(
         edition(
             learning={"lambda": 1e-3, "delta": 0.1},
-            datasets={"cats": {"source": "folder", "learning": {"delta": 0.2, "T": 7}}},
+            datasets={"cats": {"source": "folder", "path": "cats", "learning": {"delta": 0.2, "T": 7}}},
             studies={"s": {"datasets": ["cats"], "settings": {"far": {"lambda": 1e-2}, "base": {}}}},
         )
     )
@@ -115,7 +115,7 @@ def test_constants_are_overridden_in_order():
 def test_an_edition_written_in_full_is_the_same(path: Path):
     """The figures and the page are made from results/config.yaml."""
     full = config.load(path)
-    again = config.check(yaml.safe_load(yaml.safe_dump(full.model_dump(mode="json", by_alias=True))))
+    again = config.check(yaml.safe_load(yaml.safe_dump(full.model_dump(mode="json", by_alias=True), sort_keys=False)))
     for run in plan.runs(full):
         key = (run.study, run.dataset, run.setting, run.method)
         assert full.constants(*key) == again.constants(*key)
@@ -127,7 +127,7 @@ def test_an_edition_written_in_full_is_the_same(path: Path):
 def test_runs_are_datasets_classes_settings_methods_and_repeats():
     full = config.check(
         edition(
-            datasets={"cats": {"source": "folder", "classes": ["a", "b"]}},
+            datasets={"cats": {"source": "folder", "path": "cats", "classes": ["a", "b"]}},
             studies={"s": {"datasets": ["cats"], "settings": {"x": {}, "y": {}}, "repeats": 3, "shards": 2}},
         )
     )

@@ -245,8 +245,8 @@ def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
     call(here, "dvc", "exp", "run", "--quiet", "--name", "weaker", "--set-param", "config/demo.yaml:learning.beta=30")
     for row, was in zip(table(here), before, strict=True):
         different = {name for name in row if row[name] != was[name]}
-        assert {"R_wframe", "difference"} <= different, row["dataset"]
-        assert all("wframe" in name or name.startswith("difference") for name in different), different
+        assert {"R_wframe", "ratio"} <= different, row["dataset"]
+        assert all("wframe" in name or name.startswith("ratio") for name in different), different
     diff = json.loads(call(here, "dvc", "exp", "diff", "--json", "HEAD", "weaker"))
     assert diff["params"]["config/demo.yaml"]["learning.beta"] == {"old": 60.0, "new": 30, "diff": -30.0}
     metrics = diff["metrics"]["results/metrics/whole.json"]

@@ -132,6 +132,11 @@ def test_a_signal_saves_and_a_bad_checkpoint_is_set_aside(images: Path, tmp_path
     assert learner.checkpoint.load(kept, key, device) is not None
     assert learner.checkpoint.load(kept, "another", device) is None
     assert "belongs to other work" in capsys.readouterr().err
+    for place in np.random.default_rng(0).integers(len(whole), size=30):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << (place % 8)
+        kept.write_bytes(flipped)
+        assert learner.checkpoint.load(kept, key, device) is None, f"a bit flipped in byte {place}"
     kept.write_bytes(whole[: len(whole) // 2])
     assert learner.checkpoint.load(kept, key, device) is None
     assert "can't be used" in capsys.readouterr().err
@@ -200,7 +205,7 @@ def test_operations_are_counted_correctly(G: int, side: int, β: float):
     with FlopCounterMode(display=False) as counter:
         iterate(bank, c, key_tensor(list(range(G))), observed, state)
     counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
-    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, penalty=β > 0)
+    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, pushes=2 if β else 0)
     assert cost.forward_flops(32) == pytest.approx(192e6, rel=0.01), "the known cost of the paper's bank"
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from wframe.errors import UserError
 
 
@@ -67,7 +69,7 @@ def unwritable(error: Exception, path: Path) -> UserError | None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
     with atomic_write(path) as part:
-        part.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        part.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path | str) -> Any:
@@ -77,11 +79,38 @@ def read_json(path: Path | str) -> Any:
         UserError: the file is missing or isn't JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON ({error})") from error
+
+
+class _Strict(yaml.SafeLoader):
+    """Reads plain values only, and refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        if doubled := sorted({key for key in keys if keys.count(key) > 1}):
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"the key {doubled[0]!r} is given twice in the mapping that begins in line {line}")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read a YAML file of plain values.
+
+    Raises:
+        UserError: the file is missing, isn't UTF-8, isn't YAML, has a key twice, or has tags that make objects.
+    """
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), _Strict)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML ({error})") from error
 
 
 def sha256_file(path: Path | str) -> str:

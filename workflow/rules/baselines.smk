@@ -27,6 +27,6 @@ rule baseline:
         out="results/baselines/{baseline}/{repeat}",
         step=step("baseline"),
     shell:
-        "exec python -m wframe --step {params.step:q} baseline {params.options:q} --images {input:q} --out {params.out:q}"
+        "exec python -P -m wframe --step {params.step:q} baseline {params.options:q} --images {input:q} --out {params.out:q}"
         f" --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

@@ -17,6 +17,7 @@ from wframe.claims.claim import load_claims
 from wframe.config import edition as editions
 from wframe.data.registry import known
 from wframe.errors import UserError
+from wframe.files import read_yaml
 from wframe.jobs import inputs, options, paths, runs
 from wframe.jobs.rules import Rules
 from wframe.record.sweep import explain, litter, sweep
@@ -28,9 +29,12 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 try:
+    for file in workflow.configfiles:  # Snakemake takes the last of two values of a key
+        read_yaml(file)
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
     known(EDITION.inputs(), Path(INPUTS))
+    DATA = EDITION.data_path("")
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -47,7 +51,7 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()]),
     PYTHONPATH=f"{workflow.basedir}/src",
     WFRAME_CHECKPOINT_EVERY=str(EDITION.job.checkpoint_seconds),
-    WFRAME_ROOT=str(EDITION.data_path("")),
+    WFRAME_ROOT=str(DATA),
     WFRAME_REGISTRY=INPUTS,
     WFRAME_CLAIMS=CLAIMS,
 )

@@ -15,10 +15,10 @@ rule config:
     conda:
         "../../environment.yml"
     params:
-        edition=EDITION.model_dump_json(by_alias=True),
+        edition=of(options.config),
         step=step("config"),
     shell:
-        "python -m wframe --step {params.step:q} config --json {params.edition:q} > {output} 2> {log}"
+        "python -P -m wframe --step {params.step:q} config --json {params.edition:q} > {output} 2> {log}"
 
 
 rule fetch:
@@ -31,7 +31,7 @@ rule fetch:
     conda:
         "../../environment.yml"
     shell:
-        'python -m wframe fetch {wildcards.entry} --data "$WFRAME_ROOT" 2> {log}'
+        'python -P -m wframe fetch {wildcards.entry} --data "$WFRAME_ROOT" 2> {log}'
 
 
 rule prepare:
@@ -52,14 +52,14 @@ rule prepare:
         options=of(options.prepare),
         step=step("prepare"),
     shell:
-        'python -m wframe --step {params.step:q} prepare {params.options:q} --data "$WFRAME_ROOT" --out {output.array:q}'
+        'python -P -m wframe --step {params.step:q} prepare {params.options:q} --data "$WFRAME_ROOT" --out {output.array:q}'
         " --manifest {output.manifest:q} 2> {log:q}"
 
 
 rule bank:
     """Make this edition's bank: convert VGG-16 weights, or copy the package's builtin bank."""
     input:
-        inputs.bank_files(EDITION),
+        of(inputs.bank_files),
     output:
         "results/bank.safetensors",
     log:
@@ -68,7 +68,7 @@ rule bank:
     conda:
         "../../environment.yml"
     params:
-        options=options.bank(EDITION),
+        options=of(options.bank),
         step=step("bank"),
     shell:
-        'python -m wframe --step {params.step:q} bank {params.options:q} --data "$WFRAME_ROOT" --out {output} 2> {log}'
+        'python -P -m wframe --step {params.step:q} bank {params.options:q} --data "$WFRAME_ROOT" --out {output} 2> {log}'

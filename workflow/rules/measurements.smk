@@ -1,7 +1,8 @@
 """Measurements on finished runs that run the bank; judges read their tables.
 
 INPUTS:  results/runs/**, results/baselines/**, results/data/**, results/bank.safetensors
-OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/piecewise.csv
+OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/piecewise.csv,
+         results/measurements/gain.csv, results/measurements/quality.csv
 """
 
 
@@ -22,7 +23,7 @@ rule few_images:
         options=of(options.few_images),
         step=step("few_images"),
     shell:
-        "python -m wframe --step {params.step:q} few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
+        "python -P -m wframe --step {params.step:q} few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
         " --bank {input.bank:q} --threads {threads} --out {output:q} 2> {log:q}"
 
 
@@ -42,5 +43,44 @@ rule piecewise:
         group_size=EDITION.learning.M,
         step=step("piecewise"),
     shell:
-        "python -m wframe --step {params.step:q} piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
+        "python -P -m wframe --step {params.step:q} piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
         " --group-size {params.group_size} --out {output:q} 2> {log:q}"
+
+
+rule gain:
+    """How near the penalty's own step of θ is to the edge beyond which it can't settle."""
+    input:
+        observed=runs.collapse_images(EDITION),
+        bank="results/bank.safetensors",
+    output:
+        "results/measurements/gain.csv",
+    log:
+        "results/logs/measurements/gain.log",
+    conda:
+        "../../environment.yml"
+    threads: EDITION.job.threads
+    params:
+        group_size=EDITION.learning.M,
+        step=step("gain"),
+    shell:
+        "python -P -m wframe --step {params.step:q} gain --observed {input.observed:q} --bank {input.bank:q} --threads {threads}"
+        " --group-size {params.group_size} --out {output:q} 2> {log:q}"
+
+
+rule quality:
+    """Noise, colour and structure of the first study's images, by measures that know nothing of R."""
+    input:
+        samples=runs.run_files(EDITION, "safetensors", next(iter(EDITION.studies))),
+        observed=runs.prepared_files(EDITION, "npy"),
+        config="results/config.yaml",
+    output:
+        "results/measurements/quality.csv",
+    log:
+        "results/logs/measurements/quality.log",
+    conda:
+        "../../environment.yml"
+    params:
+        study=next(iter(EDITION.studies)),
+        step=step("quality"),
+    shell:
+        "python -P -m wframe --step {params.step:q} quality {params.study:q} --results results --out {output:q} 2> {log:q}"

@@ -25,7 +25,7 @@ rule summarise:
     params:
         step=step("summarise"),
     shell:
-        "python -m wframe --step {params.step:q} summarise {input:q} --out {output.curves} --table {output.table}"
+        "python -P -m wframe --step {params.step:q} summarise {input:q} --out {output.curves} --table {output.table}"
         " --metrics {output.metrics} --means {output.means} 2> {log}"
 
 
@@ -45,7 +45,7 @@ rule figures:
     params:
         step=step("figures"),
     shell:
-        "python -m wframe --step {params.step:q} figures {wildcards.study} --results results 2> {log}"
+        "python -P -m wframe --step {params.step:q} figures {wildcards.study} --results results 2> {log}"
 
 
 rule paper_figures:
@@ -65,7 +65,7 @@ rule paper_figures:
     params:
         step=step("paper_figures"),
     shell:
-        "python -m wframe --step {params.step:q} figures --paper --results results 2> {log}"
+        "python -P -m wframe --step {params.step:q} figures --paper --results results 2> {log}"
 
 
 rule claims:
@@ -90,7 +90,7 @@ rule claims:
     params:
         step=step("claims"),
     shell:
-        'python -m wframe --step {params.step:q} claims --claims "$WFRAME_CLAIMS" --results results 2> {log}'
+        'python -P -m wframe --step {params.step:q} claims --claims "$WFRAME_CLAIMS" --results results 2> {log}'
 
 
 rule report:
@@ -120,4 +120,4 @@ rule report:
     params:
         step=step("report"),
     shell:
-        "python -m wframe --step {params.step:q} report --results results 2> {log}"
+        "python -P -m wframe --step {params.step:q} report --results results 2> {log}"

@@ -16,11 +16,11 @@ rule weights:
     conda:
         "../../environment.yml"
     params:
-        options=options.weights(EDITION),
+        options=of(options.weights),
         seen=of(inputs.weights_content),
         step=step("weights"),
     shell:
-        'python -m wframe --step {params.step:q} weights {params.options:q} --data "$WFRAME_ROOT" --seen {params.seen} --out {output} 2> {log}'
+        'python -P -m wframe --step {params.step:q} weights {params.options:q} --data "$WFRAME_ROOT" --seen {params.seen} --out {output} 2> {log}'
 
 
 rule score:
@@ -43,7 +43,7 @@ rule score:
         options=of(options.score),
         step=step("score"),
     shell:
-        'python -m wframe --step {params.step:q} score {params.options:q} --weights {input.weights} --data "$WFRAME_ROOT"'
+        'python -P -m wframe --step {params.step:q} score {params.options:q} --weights {input.weights} --data "$WFRAME_ROOT"'
         " --threads {threads} --out {output:q} 2> {log:q}"
 
 
@@ -62,4 +62,4 @@ rule score_table:
     params:
         step=step("score_table"),
     shell:
-        "python -m wframe --step {params.step:q} score-table {input:q} --out {output.table} 2> {log}"
+        "python -P -m wframe --step {params.step:q} score-table {input:q} --out {output.table} 2> {log}"

@@ -21,5 +21,5 @@ rule theory:
         seed=EDITION.seed,
         step=step("theory"),
     shell:
-        "python -m wframe --step {params.step:q} theory --bank {input.bank:q} --seed {params.seed} --threads {threads}"
+        "python -P -m wframe --step {params.step:q} theory --bank {input.bank:q} --seed {params.seed} --threads {threads}"
         " --out {output.findings:q} --figures results/figures/theory 2> {log:q}"

@@ -29,6 +29,6 @@ rule train:
         step=step("train"),
     shell:
         # exec: a signal to the job must reach the training process itself, not a shell that the signal kills
-        "exec python -m wframe --step {params.step:q} train {params.options:q} --observed {input.observed:q} --bank {input.bank:q}"
+        "exec python -P -m wframe --step {params.step:q} train {params.options:q} --observed {input.observed:q} --bank {input.bank:q}"
         f" --out {{params.out:q}} --threads {{threads}} --checkpoints {paths.CHECKPOINTS}"
         ' --checkpoint-every "$WFRAME_CHECKPOINT_EVERY" 2> {log:q}'

@@ -13,7 +13,8 @@ import pandas as pd
 
 from wframe.claims.claim import load_claims
 from wframe.claims.evidence import Case
-from wframe.claims.verdict import VERDICTS, judge_all, summarise
+from wframe.claims.many import error_rates, summarise
+from wframe.claims.verdict import VERDICTS, judge_all
 from wframe.config import edition as editions
 from wframe.files import atomic_write, write_json
 
@@ -31,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
     """Judge all claims: results/claims.json, its figures for `dvc metrics`, results/tables/claims.csv and .tex."""
     if args.summary:
         path = args.results / "claims.json"  # isn't there where only a part of the workflow was asked for
-        print(json.loads(path.read_text())["line"] if path.exists() else "no claims judged yet")
+        print(json.loads(path.read_text(encoding="utf-8"))["line"] if path.exists() else "no claims judged yet")
         return
     claims = load_claims(args.claims)
     if args.check:
@@ -41,9 +42,10 @@ def main(args: argparse.Namespace) -> None:
     case = Case(args.results, edition, {claim.id: claim.paper for claim in claims})
     records = judge_all(claims, case)
     counts = Counter(record["verdict"] for record in records)
-    about = {"edition": edition.edition, "compared": edition.compared, "line": summarise(records)}
+    about = {"edition": edition.edition, "compared": edition.compared, "line": summarise(records, VERDICTS)}
     figures = {
         "summary": {name: counts[name] for name in VERDICTS},
+        "chance": error_rates(records),
         "values": {record["id"]: record["ours"]["value"] for record in records if record["ours"]},
     }
     write_json(args.results / "claims.json", about | figures | {"claims": records})
@@ -53,7 +55,7 @@ def main(args: argparse.Namespace) -> None:
         table.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(args.results / "tables" / "claims.tex") as part:
         # plain text for LaTeX: no symbol of a claim's name needs more than this
-        part.write_text(table.to_latex(index=False, float_format="%.4g", na_rep="--", escape=True))
+        part.write_text(table.to_latex(index=False, float_format="%.4g", na_rep="--", escape=True), encoding="utf-8")
 
 
 def to_table(records: list[dict[str, Any]]) -> pd.DataFrame:
@@ -72,6 +74,9 @@ def to_table(records: list[dict[str, Any]]) -> pd.DataFrame:
                 "high": ours.get("high"),
                 "n": ours.get("n"),
                 "verdict": record["verdict"],
+                "here": record["here"],
+                "survives": record["survives"],
+                "post_hoc": record["post_hoc"],
             }
         )
     return pd.DataFrame(rows)

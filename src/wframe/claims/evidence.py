@@ -1,6 +1,6 @@
 """Evidence: what a judge makes of the results, and the registry of judges.
 
-A judge takes the results and what `of` says in config/claims.yaml, and returns a statistic with its 95% interval.
+A judge takes the results and what `of` says in config/claims.yaml, and returns a statistic with its interval.
 Datasets are named as the paper names them; an edition's datasets say which of those they are (`stands_for`).
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from wframe.config.edition import Edition
+from wframe.results.statistics import LEVEL, Estimate
 from wframe.results.store import Store
 
 
@@ -34,15 +35,34 @@ class Case(Store):
 
 
 class Evidence(NamedTuple):
-    """A statistic of the results."""
+    """A statistic of the results, and what it was computed from."""
 
     statistic: str  # what it is, in words
-    value: float
-    low: float  # 95% interval; NaN where there is too little data for one
-    high: float
-    n: int
+    estimate: Estimate
     unit: str  # what n counts
     files: frozenset[str]  # the results it was computed from
+    outcomes: dict[str, dict[str, int]] = {}  # noqa: RUF012  (never changed) method → how many models learn, collapse …
+    notes: tuple[str, ...] = ()  # what was left out and why, and what else is worth knowing
+    sampled: bool = True  # false: computed, so that chance has no part in it (theory)
+
+    @property
+    def value(self) -> float:
+        """The statistic."""
+        return self.estimate.value
+
+    @property
+    def n(self) -> int:
+        """How many independent units it is of."""
+        return self.estimate.n
+
+    def bounds(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return its interval."""
+        return self.estimate.interval(level)
+
+
+def computed(statistic: str, value: float, low: float, high: float, unit: str, files: frozenset[str]) -> Evidence:
+    """Return evidence that was computed, not sampled: its interval is a bound on the numerical error, at any level."""
+    return Evidence(statistic, Estimate(value, 1, lambda level: (low, high)), unit, files, sampled=False)
 
 
 Judge = Callable[..., Evidence]

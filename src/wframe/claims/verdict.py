@@ -1,32 +1,28 @@
 """The verdict on a claim: a rule (`expects`) applied to evidence.
 
-reproduced        the whole interval is where the claim says (a value: within its tolerance)
-direction only    the statistic is on the claimed side, but its interval reaches beyond
-not reproduced    the statistic isn't on the claimed side (the reason says whether its interval reaches there)
-quoted            the paper took the number from elsewhere, and no producer here makes it
-not run           this edition isn't compared with the paper, lacks the runs, or has too little data to tell
+reproduced     the whole 95% interval is where the claim says
+contradicted   the whole interval is elsewhere
+undecided      the interval allows both; the reason says which way it leans, and roughly how many groups would decide
+quoted         the paper took the number from elsewhere, and no producer here makes it
+not run        this edition isn't compared with the paper, lacks the runs, or nothing here can judge the claim
 """
 
 import json
 import math
-from collections import Counter
 from typing import Any, Literal, NamedTuple
 
 from wframe.claims.claim import Claim, Expects
 from wframe.claims.evidence import JUDGES, Case, Evidence
+from wframe.claims.many import mark_survivors
 from wframe.files import sha256_file
+from wframe.results.statistics import LEVEL
 from wframe.results.store import NotAvailable
 
-VERDICTS = ("reproduced", "direction only", "not reproduced", "quoted", "not run")
-Verdict = Literal["reproduced", "direction only", "not reproduced", "quoted", "not run"]
+VERDICTS = ("reproduced", "contradicted", "undecided", "quoted", "not run")
+Verdict = Literal["reproduced", "contradicted", "undecided", "quoted", "not run"]
 
 # what an edition that isn't compared with the paper may say of a claim
-HERE = {
-    "reproduced": "holds",
-    "direction only": "holds in direction only",
-    "not reproduced": "doesn't hold",
-    "not run": "can't be told",
-}
+HERE = {"reproduced": "holds", "contradicted": "doesn't hold", "undecided": "can't be told"}
 
 
 class Outcome(NamedTuple):
@@ -36,32 +32,65 @@ class Outcome(NamedTuple):
     why: str
 
 
+def place(expects: Expects, low: float, high: float) -> Verdict:
+    """Return the verdict on an interval: inside, outside, or across the edge of where it has to lie."""
+    if math.isnan(low) or math.isnan(high):
+        return "undecided"
+    sides = [(low - edge, high - edge) for edge in expects.region[:1] if math.isfinite(edge)]
+    sides += [(edge - high, edge - low) for edge in expects.region[1:] if math.isfinite(edge)]
+    # how far into the region the interval's nearer and farther end are, at each edge that there is
+    if all(nearer > 0 or (nearer == 0 and not expects.strict) for nearer, _ in sides):
+        return "reproduced"
+    if any(farther < 0 for _, farther in sides):  # at the edge of a strict rule is a tie: neither in nor out
+        return "contradicted"
+    return "undecided"
+
+
 def decide(expects: Expects, evidence: Evidence) -> Outcome:
     """Return the verdict that a rule gives on evidence, and why, in words."""
-    value, low, high = evidence.value, evidence.low, evidence.high
-    said = f"{value:.4g}" + (f" [{low:.4g}, {high:.4g}]" if math.isfinite(low) else "")
-    said = said.replace("-", "−")
-    if not math.isfinite(value):
-        return Outcome("not run", "no finite value")
-    if expects.near is not None and expects.within is not None:
-        if abs(value - expects.near) <= expects.within:
-            return Outcome("reproduced", f"{said} is within {expects.within:g} of {expects.near:g}")
-        return Outcome("not reproduced", f"{said} isn't within {expects.within:g} of {expects.near:g}")
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return Outcome("not run", f"{said}: too little data to tell (n = {evidence.n})")
-    bound = next((b for b in (expects.at_most, expects.at_least) if b is not None), 0.0)
-    below = expects.at_most is not None or expects.sign == "negative"
-    strict = expects.sign is not None
-    claimed = f"{'below' if below else 'above'} {bound:g}" if strict else f"at {'most' if below else 'least'} {bound:g}"
-    # mirrored, so that one comparison serves both sides
-    near, middle, far = (
-        (low - bound, value - bound, high - bound) if below else (bound - high, bound - value, bound - low)
-    )
-    if far < 0 or (far == 0 and not strict):
-        return Outcome("reproduced", f"{said}: the whole interval is {claimed}")
-    if middle < 0 or (middle == 0 and not strict):
-        return Outcome("direction only", f"{said} is {claimed}, its interval reaches beyond")
-    return Outcome("not reproduced", f"{said} isn't {claimed}" + (", its interval reaches there" if near < 0 else ""))
+    if math.isnan(evidence.value):
+        return Outcome("undecided", "; ".join(("nothing to compare", *evidence.notes)))
+    low, high = evidence.bounds()
+    said = _said(evidence.value, low, high)
+    verdict = place(expects, low, high)
+    if verdict == "reproduced":
+        return Outcome(verdict, f"{said}: the whole interval is {expects.words}")
+    if verdict == "contradicted":
+        return Outcome(verdict, f"{said}: no part of the interval is {expects.words}")
+    return Outcome(verdict, f"{said}: the interval allows both; {leaning(expects, evidence)}")
+
+
+def leaning(expects: Expects, evidence: Evidence) -> str:
+    """Say which way an undecided statistic leans, and roughly how many groups would decide."""
+    value, (low, high) = evidence.value, evidence.bounds()
+    lowest, highest = expects.region
+    distance = min(abs(value - edge) for edge in (lowest, highest) if math.isfinite(edge))
+    if distance == 0:
+        return "it leans neither way"
+    inside = lowest < value < highest
+    leans = f"it leans {'towards' if inside else 'against'} the claim"
+    half, fewest = (high - low) / 2, evidence.estimate.fewest
+    if evidence.n < fewest:
+        return f"{leans}; n = {evidence.n}, and fewer than {fewest} {evidence.unit} can't decide"
+    if not math.isfinite(half) or not math.isfinite(distance):
+        return f"{leans}; what diverged leaves the interval open: only more {evidence.unit} tell (n = {evidence.n})"
+    needed = max(fewest, math.ceil(evidence.n * max(half / distance, 1.0) ** 2))
+    enough = f"roughly {needed:,}" if needed < 1e6 else "more than a million"
+    return f"{leans}; were it to stay there, {enough} {evidence.unit} would decide (n = {evidence.n})"
+
+
+def chance(expects: Expects, evidence: Evidence) -> float | None:
+    """Return the smallest 1 − level at which the interval decides (a two-sided p); None where chance has no part."""
+    if not evidence.sampled or evidence.n == 0 or math.isnan(evidence.value):
+        return None
+    lowest, highest = 0.0, 1.0
+    for _ in range(50):
+        middle = (lowest + highest) / 2
+        if place(expects, *evidence.bounds(1 - middle)) == "undecided":
+            lowest = middle
+        else:
+            highest = middle
+    return highest
 
 
 def judge(claim: Claim, case: Case) -> dict[str, Any]:
@@ -70,34 +99,47 @@ def judge(claim: Claim, case: Case) -> dict[str, Any]:
         **claim.model_dump(exclude={"judge", "of", "expects"}),
         "judge": claim.judge,
         "expects": claim.expects.model_dump(exclude_defaults=True) if claim.expects else None,
+        "rule": claim.expects.words if claim.expects else None,
         "ours": None,
         "here": None,  # what came out in an edition that isn't compared
         "same_as": None,
+        "survives": None,  # Holm's correction, over all claims that an interval decides
     }
+    if claim.unjudged is not None:
+        return record | Outcome("not run", f"can't be judged here: {claim.unjudged}")._asdict()
     if claim.judge is None or claim.expects is None:
         return record | Outcome("quoted", f"the paper quotes it from {claim.quoted}; nothing here makes it")._asdict()
-    if not case.edition.compared and claim.against_a_number:
+    compared = case.edition.compared or claim.always
+    if not compared and claim.against_a_number:
         why = f"the {case.edition.edition} edition's numbers aren't set against the paper's"
         return record | Outcome("not run", why)._asdict()
     try:
         evidence = JUDGES[claim.judge](case, **claim.of)
     except NotAvailable as missing:
         return record | Outcome("not run", str(missing))._asdict()
-    record["ours"] = {
-        "statistic": evidence.statistic,
-        "value": _finite(evidence.value),
-        "low": _finite(evidence.low),
-        "high": _finite(evidence.high),
-        "n": evidence.n,
-        "unit": evidence.unit,
-        "from": {name: sha256_file(case.folder / name) for name in sorted(evidence.files)},
-    }
+    record["ours"] = shown(evidence, case) | {"chance": chance(claim.expects, evidence)}
     outcome = decide(claim.expects, evidence)
-    if not case.edition.compared:
+    if not compared:
         record["here"] = HERE[outcome.verdict]
         why = f"the {case.edition.edition} edition isn't compared with the paper; here it {record['here']}"
         outcome = Outcome("not run", f"{why}: {outcome.why}")
     return record | outcome._asdict()
+
+
+def shown(evidence: Evidence, case: Case) -> dict[str, Any]:
+    """Return what a record keeps of evidence."""
+    low, high = evidence.bounds(LEVEL)
+    return {
+        "statistic": evidence.statistic,
+        "value": _finite(evidence.value),
+        "low": _finite(low),
+        "high": _finite(high),
+        "n": evidence.n,
+        "unit": evidence.unit,
+        "outcomes": evidence.outcomes,
+        "notes": list(evidence.notes),
+        "from": {name: sha256_file(case.folder / name) for name in sorted(evidence.files)},
+    }
 
 
 def judge_all(claims: list[Claim], case: Case) -> list[dict[str, Any]]:
@@ -110,18 +152,15 @@ def judge_all(claims: list[Claim], case: Case) -> list[dict[str, Any]]:
     for claim in claims:
         record = judge(claim, case)
         if claim.judge is not None:
-            earlier = first.setdefault(json.dumps([claim.judge, claim.of], sort_keys=True), claim.id)
+            earlier = first.setdefault(json.dumps([claim.judge, claim.of, record["expects"]], sort_keys=True), claim.id)
             record["same_as"] = earlier if earlier != claim.id else None
         records.append(record)
+    mark_survivors(records)
     return records
 
 
-def summarise(records: list[dict[str, Any]]) -> str:
-    """Return the one line that a run ends with."""
-    counts = Counter(record["verdict"] for record in records)
-    shared = sum(record["same_as"] is not None for record in records)
-    said = f"{len(records)} claims" + (f" ({shared} of them decided by another one's statistic)" if shared else "")
-    return f"{said}: " + ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
+def _said(value: float, low: float, high: float) -> str:
+    return f"{value:.4g} [{low:.4g}, {high:.4g}]".replace("-", "−").replace("inf", "∞")
 
 
 def _finite(value: float) -> float | None:

@@ -25,6 +25,8 @@ PAPER_CONSTANTS = {
     "cifar10": {"size": 32, "lambda_": 2e-3, "delta": 0.15},
     "cifar10-unlabelled": {"size": 32, "lambda_": 2e-3, "delta": 0.15},
 }
+# what the paper runs FRAME with ("default settings in (Lu, Zhu, and Wu 2015)"), as that release has them
+LU_ZHU_WU = {"reading": "lineage", "sigma": 1.0, "delta": 0.3, "lambda_": 2e-4, "L": 30}
 
 
 class Bank(Model):
@@ -70,6 +72,13 @@ class Dataset(Model):
         [], description="which of the paper's datasets it is, or stands in for: claims about those are judged on it"
     )
     learning: LearningChange = Field(LearningChange(), description="constants that differ for this dataset")
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> "Dataset":
+        if self.path is None and not self.inputs:
+            which = "faces, scenes or digits" if self.source == "embedded" else "where the raw files are"
+            raise ValueError(f"path: {self.source} needs one ({which})")
+        return self
 
     @field_validator("size")
     @classmethod

@@ -4,18 +4,20 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from wframe.config.base import Model, Name, explain, require
 from wframe.config.baselines import Baseline, unsupported_side
-from wframe.config.datasets import PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
+from wframe.config.datasets import LU_ZHU_WU, PAPER_CONSTANTS, PAPER_READERS, Bank, Dataset
 from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
 from wframe.config.studies import Job, Study
 from wframe.errors import UserError
+from wframe.files import read_yaml
 
 PAPER = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}  # on every dataset (section "Empirical Setup")
+
+RESERVED = ("claims", "paper", "scores", "theory")  # what results/tables and results/figures have beside studies
 
 
 class Edition(Model):
@@ -45,26 +47,66 @@ class Edition(Model):
         if self.bank.source != "vgg16":
             raise ValueError("compared: true needs the paper's bank: bank.source = vgg16")
         for name, dataset in self.datasets.items():
-            ours = self.learning.model_dump() | dataset.learning.changes | {"size": dataset.size}
             for of_paper in dataset.stands_for:
                 if dataset.source != PAPER_READERS[of_paper]:
                     raise ValueError(
                         f"compared: true needs the paper's data: datasets.{name} is {dataset.source}, not "
                         f"{PAPER_READERS[of_paper]}, and can't stand for {of_paper}"
                     )
-                for key, value in (PAPER | PAPER_CONSTANTS.get(of_paper, {})).items():
-                    if ours[key] != value:
-                        raise ValueError(
-                            f"compared: true needs the paper's {key.rstrip('_')} = {value} on {of_paper}: "
-                            f"datasets.{name} has {ours[key]}"
-                        )
+                ours = self.learning.model_dump() | dataset.learning.changes | {"size": dataset.size}
+                self._need(PAPER | PAPER_CONSTANTS.get(of_paper, {}), ours, of_paper, f"datasets.{name}")
         return self
+
+    @model_validator(mode="after")
+    def _names_do_not_collide(self) -> "Edition":
+        """Refuse names that are the workflow's own, before hours of work end in one file for two things."""
+        for name in self.studies:
+            if name in RESERVED:
+                raise ValueError(f"studies: `{name}` is the name of other results: rename this study")
+            if name.removesuffix("-curves") in self.studies and name.endswith("-curves"):
+                raise ValueError(f"studies: tables/{name}.csv would be two files: rename this study")
+        return self
+
+    @model_validator(mode="after")
+    def _compared_studies_keep_them(self) -> "Edition":
+        """What a study's settings may change: in its first one nothing that the paper gives, later only λ, δ and clip.
+
+        A claim on no setting in particular is judged on the first. One later setting may be Lu, Zhu and Wu's as a
+        whole; readings of what the paper leaves open may differ anywhere.
+        """
+        if not self.compared:
+            return self
+        for name, study in self.studies.items():
+            for place, (setting, change) in enumerate(study.settings.items()):
+                if place > 0 and change.changes == LU_ZHU_WU:
+                    continue
+                for dataset in study.datasets:
+                    for of_paper in self.datasets[dataset].stands_for:
+                        ours = self.learning.model_dump() | self.datasets[dataset].learning.changes | change.changes
+                        given = PAPER_CONSTANTS.get(of_paper, {}) | {"clip": None} if place == 0 else {}
+                        fixed = PAPER | {key: value for key, value in given.items() if key != "size"}
+                        self._need(fixed, ours, of_paper, f"studies.{name}.settings.{setting}")
+        return self
+
+    def _need(self, paper: dict[str, Any], ours: dict[str, Any], dataset: str, where: str) -> None:
+        """Refuse a constant that isn't the paper's."""
+        for key, value in paper.items():
+            if ours[key] != value:
+                given = "no clip" if value is None else f"{key.rstrip('_')} = {value}"
+                raise ValueError(f"compared: true needs the paper's {given} on {dataset}: {where} has {ours[key]}")
 
     @model_validator(mode="after")
     def _studies_are_possible(self) -> "Edition":
         for name, study in self.studies.items():
             for dataset in study.datasets:
                 require("dataset", dataset, self.datasets, f"studies.{name}.datasets")
+                images = self.datasets[dataset].images
+                if images is not None and images < self.learning.M:
+                    raise ValueError(f"datasets.{dataset}.images = {images}: a group needs {self.learning.M}")
+                groups = None if images is None else -(-images // self.learning.M)
+                most = min(filter(None, (groups, study.groups)), default=None)
+                if study.shards and most and study.shards > most:
+                    raise ValueError(f"studies.{name}.shards = {study.shards}: there are only {most} groups of a class")
             for setting in study.settings:
                 lengths = {dataset: self.constants(name, dataset, setting, "wframe").T for dataset in study.datasets}
                 if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side
@@ -87,8 +129,6 @@ class Edition(Model):
     def _scores_are_possible(self) -> "Edition":
         if self.scores is None:
             return self
-        if "scores" in self.studies:
-            raise ValueError("studies: `scores` is the score table's name: rename this study")
         for name, row in self.scores.rows.items():
             where = f"scores.rows.{name}"
             if row.dataset is not None:
@@ -129,7 +169,10 @@ class Edition(Model):
 
     def data_path(self, path: str | None) -> Path:
         """Return where `path` of the data folder is (WFRAME_DATA, if set, takes precedence over `data`)."""
-        return Path(os.environ.get("WFRAME_DATA") or self.data) / (path or "")
+        folder = Path(os.environ.get("WFRAME_DATA") or self.data).expanduser()
+        if any(brace in str(folder) for brace in "{}"):
+            raise UserError(f"data folder {folder}: it can't have braces in its path, which are wildcards to Snakemake")
+        return folder / (path or "")
 
 
 def check(values: Any, where: str = "config") -> Edition:
@@ -152,10 +195,4 @@ def load(path: Path | str) -> Edition:
     Raises:
         UserError: the file is missing, isn't YAML, or has impossible values.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({error})") from error
-    return check(values, str(path))
+    return check(read_yaml(path), str(path))

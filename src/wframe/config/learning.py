@@ -31,8 +31,8 @@ class Learning(Model):
         "mean", description="|∇ₓΦ|² as the mean or the sum over an image's pixels and channels"
     )
     before: Literal["kept", "renewed"] = Field(
-        "kept",
-        description="𝒫_{t−1}: as the last iteration computed it, with θ_{t−1}; or recomputed at the same x with θ_t",
+        "renewed",
+        description="𝒫_{t−1} of line 12: at the old x with today's θ_t, as printed; or `kept` from the last iteration",
     )
     clip: float | None = Field(None, gt=0, description="weight clipping: |θ| ≤ clip after each iteration")
 

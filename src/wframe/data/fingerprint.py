@@ -18,7 +18,7 @@ def fingerprint(path: Path | str, cache: Path = CACHE) -> str:
     root = Path(str(path).partition("!")[0])
     if not root.exists():
         return "missing"
-    known = json.loads(cache.read_text()) if cache.exists() else {}
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
     now, digest = dict(known), hashlib.sha256()
     for file in [root] if root.is_file() else _files_below(root):
         state = file.stat()
@@ -29,7 +29,7 @@ def fingerprint(path: Path | str, cache: Path = CACHE) -> str:
         digest.update(f"{file.relative_to(root)}\0{sha256}\n".encode())
     if now != known:
         with atomic_write(cache) as part:
-            part.write_text(json.dumps(now))
+            part.write_text(json.dumps(now), encoding="utf-8")
     return digest.hexdigest()
 
 

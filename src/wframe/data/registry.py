@@ -50,7 +50,7 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Entry]:
         UserError: missing, or with keys or values that can't be.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no registry of inputs here; say --registry") from None
     try:

@@ -155,7 +155,7 @@ class Bench:
             layers[inputs, outputs] = (flops, partial(conv2d, x, w, padding=1))
         whole = self.engine(groups, side, c)
         rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "iteration": []}
-        work = learning_flops(side, images, 1, c.L, penalty=False)
+        work = learning_flops(side, images, 1, c.L, pushes=0)
         with torch.inference_mode():
             for turn in range(self.pairs + 1):
                 product = seconds(partial(torch.matmul, a, a))

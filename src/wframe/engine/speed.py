@@ -35,7 +35,7 @@ def measure_rate(side: int, device: torch.device, seconds: float = 2.0) -> float
             state, record = iterate(bank, c, keys, observed, state)
             record.R.cpu()  # waits for the device
             done += 1
-        rate = done * learning_flops(side, groups * c.M, 1, c.L, penalty=False) / (time.monotonic() - begin)
+        rate = done * learning_flops(side, groups * c.M, 1, c.L, pushes=0) / (time.monotonic() - begin)
     return rate
 
 

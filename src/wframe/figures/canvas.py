@@ -43,6 +43,16 @@ class Figure(NamedTuple):
     half: bool = False  # takes half of the page width
 
 
+def plain(text: str) -> str:
+    """Return text for matplotlib in which dollar signs stay dollar signs."""
+    return text.replace("$", r"\$")
+
+
+def joined(*names: str) -> str:
+    """Return one file name of several names, by a character that none of them can contain."""
+    return "+".join(names)
+
+
 def save(figure: Figure, folder: Path) -> dict[str, Any]:
     """Write a figure's files, without time stamps; return its entry in the index."""
     with atomic_write(folder / f"{figure.name}.csv") as part:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from wframe.config.learning import METHODS
-from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, show
+from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, plain, show
 from wframe.jobs.runs import Run
 from wframe.results.statistics import mean_interval
 from wframe.results.store import Store
@@ -80,7 +80,7 @@ def draw_curves(
     for axes, dataset in zip(grid.flat, datasets, strict=False):
         part = bands[bands["dataset"] == dataset]
         draw_bands(axes, part)
-        axes.set_title(textwrap.fill(store.title(dataset), 78 // columns))
+        axes.set_title(plain(textwrap.fill(store.title(dataset), 78 // columns)))
         if measure == "R":
             log_if_wide(axes, part["mean"])
         else:

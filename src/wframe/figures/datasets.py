@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from wframe.config.learning import METHODS
-from wframe.figures.canvas import PAGE, Figure, show
+from wframe.figures.canvas import PAGE, Figure, joined, show
 from wframe.figures.curves import draw_curves, strips
 from wframe.results.store import Store
 
@@ -38,7 +38,7 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
             grid[0, column].set_title(title)
         label = store.title(dataset) + ("" if class_ == "all" else f", class {class_}")
         yield Figure(
-            f"samples-{dataset}-{class_}" + ("" if setting == "base" else f"-{setting}"),
+            joined("samples", dataset, class_, *([] if setting == "base" else [setting])),
             label,
             "The nine observed images of a group, and the nine chains of FRAME and of wFRAME at the end of learning.",
             f"{label}: sheets of nine images, observed, FRAME and wFRAME, for {groups} group(s).",
@@ -86,4 +86,4 @@ def evolution(store: Store, study: str) -> Iterator[Figure]:
         runs = [
             run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
         ]
-        yield strips(store, study, runs, f"evolution-{dataset}", f"Evolution: {store.title(dataset)}", "energy")
+        yield strips(store, study, runs, joined("evolution", dataset), f"Evolution: {store.title(dataset)}", "energy")

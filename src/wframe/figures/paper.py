@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from safetensors.numpy import load_file
 
 from wframe.config.learning import METHODS
-from wframe.figures.canvas import PAGE, Figure, show, tile
+from wframe.figures.canvas import PAGE, Figure, plain, show, tile
 from wframe.figures.curves import draw_curves, strips
 from wframe.results.store import NotAvailable, Store
 
@@ -241,7 +241,7 @@ def _sheets(
     canvas, grid = plt.subplots(1, len(panels), figsize=(PAGE, height), squeeze=False)
     for axes, sheet, (label, images, rows) in zip(grid[0], sheets, panels, strict=True):
         axes.imshow(sheet)
-        axes.set_title(label)
+        axes.set_title(plain(label))
         axes.set_xticks([])
         _name_rows(axes, sheet, images, rows)
         axes.spines[:].set_visible(False)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from wframe.config.learning import METHODS
-from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure
+from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, joined
 from wframe.figures.curves import strips
 from wframe.results.curves import by_group
 from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe
@@ -28,7 +28,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
                 mine = curves[(curves["setting"] == setting) & (curves["method"] == method)]
                 R = by_group(mine, "R")
                 relative = R / R.bfill().iloc[0]
-                outcome = describe(R)
+                outcome = describe(R, by_group(mine, "energy"))
                 parts.append(f"{METHODS[method]} under {setting} {outcome}")
                 numbers.append(
                     relative.mean(axis=1).rename("R_relative").reset_index().assign(setting=setting, method=method)
@@ -54,7 +54,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
         for axes in grid[-1]:
             axes.set_xlabel("learning iteration t")
         yield Figure(
-            f"overview-{dataset}",
+            joined("overview", dataset),
             f"{store.title(dataset)}: R under each setting",
             f"R relative to its start; thin lines are groups, thick lines their mean. A final value below "
             f"{LEARNS_BELOW:g} counts as learning, above {COLLAPSES_ABOVE:g} as collapse, in between as stalling. "
@@ -76,4 +76,4 @@ def evolution(store: Store, study: str) -> Iterator[Figure]:
             changed = store.study(study).settings[setting].model_dump(by_alias=True, exclude_unset=True)
             constants = ", ".join(f"{name} = {value}" for name, value in changed.items())
             title = f"{setting}: " + (constants or "the dataset's own constants")
-            yield strips(store, study, runs, f"{dataset}-{setting}", title, "R")
+            yield strips(store, study, runs, joined(dataset, setting), title, "R")

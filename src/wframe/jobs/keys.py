@@ -49,6 +49,8 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "score_table": (_code("wframe.scores.table"),),
     "few_images": (options.few_images, _code("wframe.measurements.few_images")),
     "piecewise": (_group_size, _code("wframe.measurements.piecewise")),
+    "gain": (_group_size, _code("wframe.measurements.gain")),
+    "quality": (_code("wframe.measurements.quality"),),
     "theory": (_seed, _code("wframe.theory.study")),
     "summarise": (_code("wframe.results.summarise"),),
     "figures": (_code("wframe.figures.command"),),

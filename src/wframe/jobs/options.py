@@ -11,6 +11,11 @@ from wframe.config.learning import Method
 from wframe.jobs import runs as planned
 
 
+def config(edition: Edition) -> str:
+    """Return the edition in full, as JSON."""
+    return edition.model_dump_json(by_alias=True)
+
+
 def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
     """Return the options of `wframe prepare`."""
     entry = edition.datasets[dataset]

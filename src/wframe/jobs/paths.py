@@ -36,8 +36,10 @@ def fetched(edition: Edition, entries: list[str]) -> list[str]:
 
 
 def measurements(edition: Edition) -> list[str]:
-    """Return the tables of measurements: one per baseline on few images, and one on some of wFRAME's chains."""
+    """Return the tables of measurements: of each baseline on few images, of wFRAME's chains, and of groups."""
     few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
     methods = next(iter(edition.studies.values())).methods
     piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []
-    return [f"results/measurements/few-images/{name}.csv" for name in few] + piecewise
+    compared = ["results/measurements/quality.csv"] if set(methods) == {"frame", "wframe"} else []
+    gains = ["results/measurements/gain.csv"] if "collapse" in edition.studies else []
+    return [f"results/measurements/few-images/{name}.csv" for name in few] + piecewise + compared + gains

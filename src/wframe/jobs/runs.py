@@ -80,7 +80,8 @@ def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
 def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> float:
     """Return the floating-point operations of one run (see `learning_flops`)."""
     c = edition.constants(study, dataset, setting, method)
-    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, penalty=c.beta > 0)
+    pushes = 0 if c.beta == 0 else 2 if c.before == "renewed" else 1
+    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, pushes)
 
 
 def baseline_images(edition: Edition, baseline: str, repeat: str = "0") -> list[str]:
@@ -101,6 +102,12 @@ def first_samples(edition: Edition, most: int) -> list[str]:
     """Return the samples of the first wFRAME runs (at most `most`) of the first study, one shard each."""
     chosen = [run for run in runs(edition, next(iter(edition.studies))) if run.method == "wframe"]
     return [run.files("safetensors")[0] for run in chosen[:most]]
+
+
+def collapse_images(edition: Edition) -> list[str]:
+    """Return the prepared arrays of the studies of collapse, each once: of their groups the penalty's gain is known."""
+    chosen = [run for name in ("collapse", "sizes") for run in runs(edition, name)]
+    return list(dict.fromkeys(file for run in chosen for file in prepared(run.dataset, [run.class_])))
 
 
 def prepared_files(edition: Edition, ending: str) -> list[str]:

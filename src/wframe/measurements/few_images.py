@@ -1,8 +1,10 @@
-"""`wframe few-images`: how close a baseline trained on a few images comes to them, in R (the paper's Figure 6).
+"""`wframe few-images`: are the outputs of a baseline trained on a few images collapsed (the paper's Figure 6)?
 
-The baseline's outputs are taken in consecutive groups of M, all of one training. R is against the training images: the
-mean over their groups. Beside it stands the R of a perfect memoriser, whose outputs are drawn from the training images
-at random: M draws repeat some and miss others, and that isn't collapse.
+The baseline's outputs are taken in consecutive groups of M, all of one training. Of each group: `spread`, the mean
+distance between its images; `recall`, which training images it comes nearest to; and R against the training images,
+the mean over their groups. Beside them stand a perfect memoriser, whose outputs are drawn from the training images at
+random (M draws repeat some and miss others, and that isn't collapse), and groups of real images of the same class that
+weren't trained on.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from wframe.data.arrays import load_images
 from wframe.files import atomic_write
+from wframe.measurements.diversity import recall, spread
 from wframe.model.bank import Bank, load_bank
 from wframe.model.energy import responses
 from wframe.model.measures import response_distance
@@ -40,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--bank", type=Path, required=True, help="the bank file")
     add("--group-size", type=int, default=9, help="images in a group (M of Algorithm 1)")
     add("--threads", type=int, help="CPU threads; default: all that this process may use")
-    add("--out", type=Path, required=True, help="the table to write (.csv): whose, repeat, index, R")
+    add("--out", type=Path, required=True, help="the table to write (.csv): whose, repeat, index, R, spread, recall")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -56,16 +59,29 @@ def main(args: argparse.Namespace) -> None:
     def R(F: Tensor) -> float:
         return float(response_distance(F.mean(0, keepdim=True).expand_as(target), target).mean())
 
-    rows: list[tuple[str, int, int, float]] = []
-    drawn = np.random.default_rng(0).integers(len(F_training), size=(DRAWS, M))
-    rows += [("memoriser", 0, index, R(F_training[chosen])) for index, chosen in enumerate(drawn)]
+    pool, rows = np.concatenate(groups), []
+
+    def measure(whose: str, repeat: int, index: int, images: np.ndarray, F: Tensor) -> None:
+        rows.append((whose, repeat, index, R(F), spread(images), recall(images, pool)))
+
+    drawn = np.random.default_rng(0).integers(len(pool), size=(DRAWS, M))
+    for index, chosen in enumerate(drawn):
+        measure("memoriser", 0, index, pool[chosen], F_training[chosen])
+    for index, images in enumerate(held_out(args.training, args.images, M)):
+        measure("held-out", 0, index, images, mean_responses(bank, images))
     for repeat, path in enumerate(args.samples):
-        images = load_images(path)[: OUTPUTS * M]
-        for index, i in enumerate(range(0, len(images) - M + 1, M)):
-            rows.append(("baseline", repeat, index, R(mean_responses(bank, images[i : i + M]))))
-    table = pd.DataFrame(rows, columns=["whose", "repeat", "index", "R"]).assign(groups=len(groups))
+        outputs = load_images(path)[: OUTPUTS * M]
+        for index, i in enumerate(range(0, len(outputs) - M + 1, M)):
+            measure("baseline", repeat, index, outputs[i : i + M], mean_responses(bank, outputs[i : i + M]))
+    table = pd.DataFrame(rows, columns=["whose", "repeat", "index", "R", "spread", "recall"]).assign(groups=len(groups))
     with atomic_write(args.out) as part:
         table.to_csv(part, index=False)
+
+
+def held_out(training: list[Path], images: int | None, M: int) -> list[np.ndarray]:
+    """Return groups of M images of each class that weren't trained on, at most OUTPUTS; none where all were."""
+    parts = [load_images(path)[images:] for path in training] if images else []
+    return [part[i : i + M] for part in parts for i in range(0, len(part) - M + 1, M)][:OUTPUTS]
 
 
 def mean_responses(bank: Bank, images: np.ndarray) -> Tensor:

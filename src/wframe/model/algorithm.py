@@ -54,11 +54,12 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     if β:
         P = penalty_gradient(bank, θ, r, G.flatten(0, 1), constants.penalty)  # 11: 𝒫_t
     γ = gamma(keys, t)[:, None, None, None]  # 13
-    θ_next = θ + λ * (observed.H - H_syn - β / 2 * ((1 - γ) * P_before + γ * P))  # 14
+    misfit, pulled = observed.H - H_syn, (1 - γ) * P_before + γ * P
+    θ_next = θ + λ * (misfit - β / 2 * pulled)  # 14
     if constants.clip is not None:
         θ_next = θ_next.clamp(-constants.clip, constants.clip)
 
     # contiguous, so that a resumed run sums in the same order
     reached = State(t + 1, x.contiguous(), θ_next.contiguous(), P.contiguous(), r, diverged)
     after = hold_diverged(state, reached)
-    return after, measure(constants, observed, θ, G, after)
+    return after, measure(constants, observed, θ, G, after, misfit, pulled)

@@ -18,7 +18,7 @@ class Constants(NamedTuple):
     lambda_: float = 2e-3
     theta: str = "position"
     penalty: str = "mean"
-    before: str = "kept"
+    before: str = "renewed"
     clip: float | None = None
 
     @property

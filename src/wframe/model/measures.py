@@ -5,22 +5,40 @@ from torch import Tensor
 
 from wframe.model.constants import Constants
 from wframe.model.energy import energy
+from wframe.model.readings import UNIT
 from wframe.model.state import Observed, Record, State
 
 
-def measure(constants: Constants, observed: Observed, θ: Tensor, G: Tensor, state: State) -> Record:
-    """Measure the chains sampled with θ; G is ∇ₓΦ at the chains. A diverged group's measures are NaN."""
+def measure(
+    constants: Constants, observed: Observed, θ: Tensor, G: Tensor, state: State, misfit: Tensor, penalty: Tensor
+) -> Record:
+    """Measure the chains that were sampled with θ, and θ's step from there. A diverged group's measures are NaN.
+
+    G is ∇ₓΦ at the chains; `misfit` and `penalty` are the two terms of line 14, before λ and β. R is given in one unit
+    for all readings: responses scale with 1/unit, so R of a reading in grey levels is divided by 127.5.
+    """
     F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
     values = [
-        response_distance(F_syn, observed.F),
+        response_distance(F_syn, observed.F) * (constants.unit / UNIT),
         energy(θ, state.r.F).mean(1),
         (θ * observed.F).sum((1, 2, 3)),
         G.abs().mean((1, 2, 3, 4)),
         state.x.std((1, 2, 3, 4)) * constants.unit,
         nearest_distance(state.x, observed.y).mean(1) * constants.unit,
+        misfit.flatten(1).norm(dim=1),
+        penalty.flatten(1).norm(dim=1),
+        cosine(misfit, penalty),
+        (state.θ - θ).flatten(1).norm(dim=1),
     ]
     diverged = state.diverged >= 0
     return Record._make([*(torch.where(diverged, torch.nan, value) for value in values), state.diverged])
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Return the cosine of the angle between two terms of θ's step, shape (G,); 0 where one of them is 0."""
+    a, b = a.flatten(1), b.flatten(1)
+    norms = a.norm(dim=1) * b.norm(dim=1)
+    return torch.where(norms > 0, (a * b).sum(1) / norms, 0.0)
 
 
 def response_distance(F_syn: Tensor, F_obs: Tensor) -> Tensor:

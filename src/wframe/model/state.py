@@ -30,12 +30,16 @@ class State(NamedTuple):
 class Record(NamedTuple):
     """The measures of each group after a learning iteration: tensors of shape (G,)."""
 
-    R: Tensor  # response distance
+    R: Tensor  # response distance, in the common unit (127.5 grey levels)
     energy: Tensor  # Φ(x; θ), mean over the chains, with the θ used to sample them
     energy_observed: Tensor  # Φ(y; θ) with that θ
     gradient: Tensor  # mean |∇ₓΦ| over pixels
     std: Tensor  # standard deviation of the chains' pixels, in grey levels
     nearest: Tensor  # root-mean-square distance to the nearest observed image, in grey levels
+    misfit: Tensor  # ‖H^obs − H^syn‖, over θ's entries
+    penalty: Tensor  # ‖(1 − γ)𝒫_{t−1} + γ𝒫_t‖; 0 for FRAME
+    cosine: Tensor  # of the angle between these two; 0 where one of them is 0
+    step: Tensor  # ‖θ_{t+1} − θ_t‖, after clipping
     diverged: Tensor  # as in State
 
 

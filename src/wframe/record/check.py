@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import yaml
-
 from wframe.config import edition as editions
 from wframe.errors import UserError
-from wframe.files import read_json, sha256_file
+from wframe.files import read_json, read_yaml, sha256_file
 from wframe.record.stamps import RESULTS
 from wframe.record.sweep import litter, stamped, sweep
 from wframe.runtime.code import SOURCE
@@ -70,8 +68,8 @@ def edition_file(params: Path = Path("params.yaml")) -> Path:
     if not params.exists() and (RESULTS / "config.yaml").exists():
         return RESULTS / "config.yaml"
     try:
-        return Path("config") / f"{yaml.safe_load(params.read_text())['edition']}.yaml"
-    except (FileNotFoundError, KeyError, TypeError):
+        return Path("config") / f"{read_yaml(params)['edition']}.yaml"
+    except (UserError, KeyError, TypeError):
         raise UserError(f"{params}: missing, or names no edition; pass --edition FILE") from None
 
 
@@ -83,11 +81,12 @@ def check(edition: Path) -> Findings:
     """
     outdated, drifted = sweep(editions.load(edition))
     plan = planned(edition)
+    unknown = orphaned(plan)
     return {
-        "stale": stale(plan) | outdated,
+        "stale": {name: why for name, why in (stale(plan) | outdated).items() if name not in unknown},
         "drifted": unlike_manifest() | drifted,
         "missing": missing(),
-        "orphaned": orphaned(plan),
+        "orphaned": unknown,
         "leftover": {str(path): "temporary" for path in litter()},
     }
 

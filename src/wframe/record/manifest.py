@@ -78,7 +78,10 @@ def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
             coded = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
             output = Path(base64.urlsafe_b64decode(coded).decode())
             if output.is_relative_to(results.name):
-                record = json.loads(file.read_text())
+                try:
+                    record = json.loads(file.read_text(encoding="utf-8"))
+                except ValueError:  # left by a kill: Snakemake itself takes it for no record
+                    continue
                 inputs = [Path(name) for name in record["input"]]
                 steps[str(output.relative_to(results.name))] = {
                     "rule": record["rule"],
@@ -115,7 +118,7 @@ def environment(lock: Path = SOURCE.parents[1] / "uv.lock") -> dict[str, Any]:
     about: dict[str, Any] = {"python": platform.python_version(), "lock": None, "differs": None}
     if lock.exists():
         locked: dict[str, set[str]] = {}
-        for package in tomllib.loads(lock.read_text())["package"]:
+        for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]:
             locked.setdefault(package["name"], set()).add(package["version"])
         installed = {
             part.metadata["Name"].lower().replace("_", "-"): part.version for part in importlib.metadata.distributions()

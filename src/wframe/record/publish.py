@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rocrate.model import ContextEntity, SoftwareApplication
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
@@ -16,7 +15,7 @@ from wframe import __version__
 from wframe.config import edition as editions
 from wframe.config.edition import Edition
 from wframe.errors import UserError
-from wframe.files import atomic_write, read_json, sha256_file
+from wframe.files import atomic_write, read_json, read_yaml, sha256_file
 from wframe.record.check import check, edition_file
 from wframe.record.manifest import git_state
 from wframe.record.stamps import RESULTS, STAMPS
@@ -83,7 +82,7 @@ def images_to_withhold(edition: Edition) -> set[str]:
 def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrate:
     """Return the crate: the files with their hashes, and each step as an action from inputs to outputs."""
     crate = ROCrate()
-    citation = yaml.safe_load(Path("CITATION.cff").read_text())
+    citation = read_yaml("CITATION.cff")
     crate.name = f"{citation['title']}: {manifest['edition']} edition"
     crate.description = f"Code, results and their records at commit {commit}."
     licence = {"@type": "CreativeWork", "name": citation["license"]}

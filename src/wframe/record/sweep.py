@@ -89,12 +89,12 @@ def mark(stale: dict[str, str]) -> None:
     wanted = {marker(name) for name in stale}
     for path in [path for path in INCOMPLETE.rglob("*") if path.is_file()] if INCOMPLETE.is_dir() else []:
         with suppress(OSError, ValueError):
-            if path not in wanted and json.loads(path.read_text()).get("stale"):
+            if path not in wanted and json.loads(path.read_text(encoding="utf-8")).get("stale"):
                 path.unlink()
     for path in wanted:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(MARK))
+            path.write_text(json.dumps(MARK), encoding="utf-8")
 
 
 def marker(name: str) -> Path:

@@ -15,7 +15,9 @@ from wframe.config.learning import METHODS
 from wframe.files import atomic_write, read_json, write_json
 from wframe.record.manifest import build_manifest, page_entry
 from wframe.report import views
-from wframe.report.text import duration, number
+from wframe.results.outcomes import DEFINITION
+from wframe.results.statistics import SMALLEST_N
+from wframe.results.text import duration, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     manifest = build_manifest(args.results, edition)
     page = args.results / "report" / "index.html"
     with atomic_write(page) as part:
-        part.write_text(render(args.results, edition, manifest))
+        part.write_text(render(args.results, edition, manifest), encoding="utf-8")
     manifest["outputs"]["report/index.html"] = page_entry(page, manifest["outputs"])
     write_json(args.results / "manifest.json", manifest)
 
@@ -49,7 +51,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         "shell": shlex.join,
         "short": lambda text: str(text)[:12],
     }
-    style = Markup((resources.files("wframe.report") / "page.css").read_text())
+    style = Markup((resources.files("wframe.report") / "page.css").read_text(encoding="utf-8"))
     return environment.get_template("page.html.j2").render(
         style=style,
         edition=edition,
@@ -67,4 +69,6 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         totals=views.totals(manifest["runs"]),
         names=METHODS,
         figure_ids=views.figure_ids(results, edition),
+        definition=DEFINITION,
+        smallest_n=SMALLEST_N,
     )

@@ -95,13 +95,11 @@ def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str,
 
 
 def compare(row: dict[str, Any]) -> str:
-    """Describe what a paired difference of R shows: lower, higher or can't tell."""
-    low, high = row.get("difference_low", math.nan), row.get("difference_high", math.nan)
+    """Say in words what the ratio of R tells: lower, higher or can't tell."""
+    low, high = row.get("ratio_low", math.nan), row.get("ratio_high", math.nan)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "too few groups to tell"
-    gone = row.get("diverged_frame", 0) or row.get("diverged_wframe", 0)
-    text = "wFRAME lower" if high < 0 else "wFRAME higher" if low > 0 else "can't tell"
-    return f"{text}, among groups that didn't diverge" if gone else text
+    return "wFRAME lower" if high < 1 else "wFRAME higher" if low > 1 else "can't tell"
 
 
 def dataset_view(results: Path, edition: Edition, name: str) -> dict[str, Any]:

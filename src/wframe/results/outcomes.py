@@ -1,36 +1,81 @@
-"""What became of a group: it learns, stalls, collapses or diverges. Defined here, and nowhere else."""
+"""What became of a group: it learns, stalls, collapses or diverges. Defined here, and nowhere else.
+
+Tables, figures and claims all use these. A group has *diverged* if R or Φ wasn't finite in any iteration, however
+briefly: a number that overflows and comes back is no better than one that doesn't. Its *end* is the median of its
+last iterations, so that the phase of an oscillation decides nothing.
+"""
 
 import numpy as np
 import pandas as pd
 
 OUTCOMES = ("learns", "stalls", "collapses", "diverges")
 LEARNS_BELOW, COLLAPSES_ABOVE = 0.5, 2.0  # R at the end over R after the first iteration
+LEAST = 1e-12  # an R of 0 has no logarithm
+WINDOW = 10  # iterations at the end whose median is a group's end; half of the iterations where there are fewer than 20
 DEFINITION = (
-    f"By R at the end over R after the first iteration: below {LEARNS_BELOW:g} a group learns, above "
-    f"{COLLAPSES_ABOVE:g} it collapses, between them it stalls; without a finite R it has diverged."
+    f"By R at the end (the median of the last {WINDOW} iterations) over R after the first: below {LEARNS_BELOW:g} a "
+    f"group learns, above {COLLAPSES_ABOVE:g} it collapses, between them it stalls; a group whose R or Φ wasn't finite "
+    "in any iteration has diverged."
 )
 
 
-def final_ratio(R: pd.DataFrame) -> pd.Series:
+def last_iterations(iterations: int) -> int:
+    """Return how many iterations at the end of so many make a group's end."""
+    return max(1, min(WINDOW, iterations // 2))
+
+
+def diverged(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:
+    """Return which groups diverged, of curves iterations × groups: R or Φ isn't finite somewhere."""
+    finite = (R.lt(np.inf) & R.ge(0)).all()
+    if energy is not None:
+        finite &= energy.reindex(columns=R.columns).abs().lt(np.inf).all()
+    return ~finite
+
+
+def end(curves: pd.DataFrame) -> pd.Series:
+    """Return each group's end: the median of its last iterations; NaN or infinite if any of these is."""
+    last = curves.iloc[-last_iterations(len(curves)) :]
+    ends = last.median(skipna=False)
+    return ends.where(last.abs().lt(np.inf).all(), np.nan)
+
+
+def final_ratio(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:
     """Return R at the end over R after the first iteration, of curves iterations × groups; NaN where diverged."""
-    return R.iloc[-1] / R.bfill().iloc[0]
+    start, last = R.iloc[0], end(R)
+    ratio = (last / start.where(start > 0)).where(start > 0, np.where(last > 0, np.inf, 1.0))  # from 0 all is a rise
+    return ratio.where(~diverged(R, energy))
 
 
-def outcomes(R: pd.DataFrame) -> pd.Series:
-    """Return each group's outcome, of curves of R, iterations × groups."""
-    ratio = final_ratio(R)
-    named = pd.cut(ratio, [0, LEARNS_BELOW, COLLAPSES_ABOVE, np.inf], labels=OUTCOMES[:3]).astype(object)
-    return named.fillna("diverges")
+def log_ratio(frame: tuple[pd.DataFrame, pd.DataFrame], wframe: tuple[pd.DataFrame, pd.DataFrame]) -> pd.Series:
+    """Return log(wFRAME's R / FRAME's) at the end, for each group, of both methods' (R, Φ) of the same groups.
+
+    An R counts at most as twice its start, and that of a group that is lost as exactly that: both lost are a tie.
+    """
+    starts = pd.concat([R.iloc[0].where(R.iloc[0].lt(np.inf)) for R, _ in (frame, wframe)], axis=1)
+    most = COLLAPSES_ABOVE * starts.max(axis=1).fillna(1.0).clip(lower=LEAST)
+    ours, base = (
+        np.log(end(R).clip(lower=LEAST).where(~lost(R, Φ), most).clip(upper=most)) for R, Φ in (wframe, frame)
+    )
+    return ours - base
 
 
-def lost(R: pd.DataFrame) -> pd.Series:
+def outcomes(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:
+    """Return each group's outcome, of curves of R (and Φ), iterations × groups."""
+    ratio, gone = final_ratio(R, energy), diverged(R, energy)
+    named = np.select(
+        [gone, ratio < LEARNS_BELOW, ratio <= COLLAPSES_ABOVE], ["diverges", "learns", "stalls"], "collapses"
+    )
+    return pd.Series(named, index=R.columns, dtype=object)
+
+
+def lost(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:
     """Return which groups collapse or diverge."""
-    return outcomes(R).isin(("collapses", "diverges"))
+    return outcomes(R, energy).isin(("collapses", "diverges"))
 
 
-def describe(R: pd.DataFrame) -> str:
+def describe(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> str:
     """Return the outcomes in words: "learns" if all do, else as "collapses 3/4, learns 1/4"."""
-    counts = outcomes(R).value_counts()
+    counts = outcomes(R, energy).value_counts()
     if len(counts) == 1:
         return str(counts.index[0])
     return ", ".join(f"{name} {n}/{R.shape[1]}" for name, n in counts.items())

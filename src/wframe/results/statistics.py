@@ -1,10 +1,23 @@
-"""Uncertainty: means, shares and geometric means over groups, with their intervals."""
+"""Uncertainty, without an assumption that a group can break: medians, shares and comparisons with exact intervals.
 
+Means with Student's interval are for curves and for scores over seeds. A verdict on groups stands on order and counts,
+where a group that explodes, or diverges (infinity), counts as the worst and as one group. Paired differences are
+judged by their median and the sign test: the signed-rank test is sharper, but takes the differences to be symmetric,
+and a group in which wFRAME is barely worse can improve its verdict. In the sign test it never can.
+
+All intervals are two-sided, so each end is wrong at most half as often as the level leaves.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+
+LEVEL = 0.95
+SMALLEST_N = 6  # with five or fewer, no exact interval at 95% excludes anything: 2·(1/2)⁵ > 0.05
+FEWEST_SEEDS = 3  # repeated trainings that Student's interval is taken of
 
 
 class Interval(NamedTuple):
@@ -16,7 +29,25 @@ class Interval(NamedTuple):
     n: int
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+class Estimate(NamedTuple):
+    """A statistic with its interval at any level; infinite bounds where the data excludes nothing."""
+
+    value: float
+    n: int
+    interval: Callable[[float], tuple[float, float]]
+    fewest: int = SMALLEST_N  # how many values it takes for an interval that excludes anything
+
+    def map(self, function: Callable[[float], float]) -> "Estimate":
+        """Return the estimate of an increasing function of it."""
+
+        def interval(level: float) -> tuple[float, float]:
+            low, high = self.interval(level)
+            return function(low), function(high)
+
+        return Estimate(function(self.value), self.n, interval, self.fewest)
+
+
+def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """Return the mean of the finite values and Student's t interval."""
     x = np.asarray(values, dtype=float)
     x = x[np.isfinite(x)]
@@ -28,16 +59,156 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, len(x))
 
 
-def share_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the share of true values and its exact (Clopper-Pearson) interval."""
-    x = np.asarray(values, dtype=bool)
+def nothing() -> Estimate:
+    """Return the estimate of no values at all: everything is possible."""
+    return Estimate(np.nan, 0, lambda level: (-np.inf, np.inf))
+
+
+def student(values: ArrayLike) -> Estimate:
+    """Return the mean with Student's interval: for repeated trainings, each value a mean over many images."""
+    x = np.asarray(values, dtype=float)
+    if len(x) == 0 or not np.isfinite(x).all():
+        return nothing()
+    return around(float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else np.inf, len(x))
+
+
+def around(value: float, error: float, n: int) -> Estimate:
+    """Return an estimate with the standard error that n values gave.
+
+    Fewer than three values tell nothing of it, and values that are all the same aren't repeats.
+    """
+
+    def interval(level: float) -> tuple[float, float]:
+        if n < FEWEST_SEEDS or not np.isfinite(error) or error <= 0:
+            return -np.inf, np.inf
+        half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+        return value - half, value + half
+
+    return Estimate(value, n, interval, FEWEST_SEEDS)
+
+
+def median(values: ArrayLike) -> Estimate:
+    """Return the median with the sign test's exact interval: two of the sorted values, which may be infinite.
+
+    It assumes nothing of the values' distribution. A difference of 0 (a tie) speaks for neither side.
+    """
+    x = _sorted(values)
+    n = len(x)
+    if n == 0:
+        return nothing()
+
+    def interval(level: float) -> tuple[float, float]:
+        k = int(stats.binom.ppf((1 - level) / 2, n, 0.5))  # the most values that may be left out on each side
+        k -= stats.binom.cdf(k, n, 0.5) > (1 - level) / 2
+        return (float(x[k]), float(x[n - 1 - k])) if k >= 0 else (-np.inf, np.inf)
+
+    return Estimate(middle(x), n, interval)
+
+
+def share(rates: ArrayLike) -> Estimate:
+    """Return the mean of rates (0 to 1 for each group) with the Clopper-Pearson interval for so many groups.
+
+    A group's rate is over its repeats. Of all values between 0 and 1 with one mean, zeros and ones spread most, so the
+    interval, exact for these, is a little too wide for rates between them, and never too narrow.
+    """
+    x = np.asarray(rates, dtype=float)
+    n, k = len(x), float(x.sum())
+    if n == 0:
+        return nothing()
+
+    def interval(level: float) -> tuple[float, float]:
+        tail = (1 - level) / 2
+        low = 0.0 if k <= 0 else float(stats.beta.ppf(tail, k, n - k + 1))
+        high = 1.0 if k >= n else float(stats.beta.ppf(1 - tail, k + 1, n - k))
+        return low, high
+
+    return Estimate(k / n, n, interval)
+
+
+def net_share(rates: ArrayLike) -> Estimate:
+    """Return the mean of differences of two rates (−1 to 1 for each group), with McNemar's exact interval.
+
+    Only groups that tell the two apart decide; n counts all. Where none does, the interval is what so many ties leave.
+    """
+    x = np.asarray(rates, dtype=float)
     if len(x) == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    exact = stats.binomtest(int(x.sum()), len(x)).proportion_ci(level)
-    return Interval(float(x.mean()), float(exact.low), float(exact.high), len(x))
+        return nothing()
+    n = len(x)
+    telling = share((x[x != 0] + 1) / 2)
+
+    def interval(level: float) -> tuple[float, float]:
+        most = 1 - ((1 - level) / 2) ** (1 / n)  # how often a tie may fail, when it never did in n groups
+        if telling.n == 0:
+            return -most, most
+        low, high = telling.interval(level)
+        weight = telling.n / n
+        return (2 * low - 1) * weight, (2 * high - 1) * weight
+
+    return Estimate(float(x.mean()), n, interval)
 
 
-def geometric_interval(logs: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the geometric mean, with its interval, of values given by their logarithms."""
-    mean, low, high, n = mean_interval(logs, level)
-    return Interval(float(np.exp(mean)), float(np.exp(low)), float(np.exp(high)), n)
+def least(estimates: dict[str, Estimate]) -> tuple[str, Estimate]:
+    """Return the least of several estimates with its name; its interval leaves as many errors as that of one would."""
+    name = min(estimates, key=lambda name: estimates[name].value)
+
+    def interval(level: float) -> tuple[float, float]:
+        each = [of.interval(1 - (1 - level) / len(estimates)) for of in estimates.values()]
+        return min(low for low, _ in each), min(high for _, high in each)
+
+    return name, estimates[name]._replace(interval=interval)
+
+
+def superiority(values: np.ndarray, first: np.ndarray, stratum: np.ndarray, group: np.ndarray) -> Estimate:
+    """Return how often a model of the first kind has the larger value than one of the other kind (a tie: half).
+
+    Over pairs of models of one stratum and different groups. The interval is Clopper-Pearson's for as many trials as
+    the rarer kind has groups: wider than the Mann-Whitney test's, and right however models of one group hang together.
+    """
+    won = pairs = 0.0
+    kinds: tuple[set, set] = (set(), set())
+    for name in set(stratum.tolist()):
+        here = stratum == name
+        a, b = np.flatnonzero(here & first), np.flatnonzero(here & ~first)
+        apart = group[a][:, None] != group[b][None, :]
+        if not apart.any():
+            continue
+        x, y = values[a][:, None], values[b][None, :]
+        won += float((((x > y) + 0.5 * (x == y)) * apart).sum())
+        pairs += float(apart.sum())
+        kinds[0].update(group[a[apart.any(1)]].tolist())
+        kinds[1].update(group[b[apart.any(0)]].tolist())
+    if pairs == 0:
+        return nothing()
+    n = min(map(len, kinds))
+    return share(np.full(n, won / pairs))
+
+
+def correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
+    """Return Spearman's rank correlation with Fisher's interval (Bonett and Wright's standard error)."""
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    n = len(a)
+    if n < 4 or np.ptp(stats.rankdata(a)) == 0 or np.ptp(stats.rankdata(b)) == 0:
+        return Estimate(np.nan, n, lambda level: (-1.0, 1.0))
+    ρ = float(stats.spearmanr(a, b).statistic)
+    z, error = np.arctanh(np.clip(ρ, -0.999999, 0.999999)), np.sqrt((1 + ρ**2 / 2) / (n - 3))
+
+    def interval(level: float) -> tuple[float, float]:
+        half = stats.norm.ppf((1 + level) / 2) * error
+        return float(np.tanh(z - half)), float(np.tanh(z + half))
+
+    return Estimate(ρ, n, interval)
+
+
+def _sorted(values: ArrayLike) -> np.ndarray:
+    x = np.sort(np.asarray(values, dtype=float).ravel())
+    if np.isnan(x).any():
+        raise ValueError("a statistic of values that aren't numbers: say what they count as first")
+    return x
+
+
+def middle(x: np.ndarray) -> float:
+    """Return the median of sorted values, which may be infinite; between two infinities of both signs, 0."""
+    low, high = x[(len(x) - 1) // 2], x[len(x) // 2]
+    if np.isinf(low) and np.isinf(high) and low != high:
+        return 0.0
+    return float(low if low == high else (low + high) / 2)

@@ -5,13 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from wframe.errors import UserError
 from wframe.files import atomic_write, write_json
-from wframe.results.outcomes import describe
-from wframe.results.statistics import mean_interval
-from wframe.results.curves import RUN, by_group
+from wframe.results.curves import RUN, by_group, per_group
+from wframe.results.outcomes import describe, diverged, end, log_ratio
+from wframe.results.statistics import LEVEL, Estimate, median
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe summarise`."""
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
     with atomic_write(args.table) as part:
         table.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(args.table.with_suffix(".tex")) as part:
-        part.write_text(to_latex(table))
+        part.write_text(to_latex(table), encoding="utf-8")
     if args.metrics:
         write_json(args.metrics, to_metrics(table))
     if args.means:
@@ -63,34 +64,37 @@ def join(files: list[Path]) -> pd.DataFrame:
 def final_table(curves: pd.DataFrame) -> pd.DataFrame:
     """Return one row per dataset, class and setting: R at the start and the end of both methods, paired.
 
-    `difference` is wFRAME − FRAME of the final R over groups, with a 95% t interval; repeats of a group are averaged
-    first. Groups that diverged have no final R; they are counted, not averaged. `nearest_*` is the chains' distance
-    to the nearest observed image, in grey levels.
+    Medians over groups (of repeats: the group's median), with the sign test's 95% interval, which takes six groups;
+    a group that diverged counts as infinite. `ratio` is wFRAME's R over FRAME's, as the claims have it: an R counts at
+    most as twice its start. `nearest_*` is the chains' distance to the nearest observed image, in grey levels.
     """
     rows = []
     for (dataset, class_, setting), part in curves.groupby(["dataset", "class", "setting"], sort=False):
-        row = {"dataset": dataset, "class": class_, "setting": setting}
-        ends = part[part["iteration"] == part["iteration"].max()]
-        by_method = ends.pivot_table(index=["repeat", "group"], columns="method", values="R", dropna=False)
-        row["groups"] = ends["group"].nunique()
-        row["R_start"] = part.loc[part["iteration"] == 1, "R"].mean()
-        for method, values in ends.groupby("method", sort=False):
-            row[f"R_{method}"], row[f"R_{method}_low"], row[f"R_{method}_high"], _ = mean_interval(
-                values.groupby("group")["R"].mean()
-            )
-            row[f"peak_{method}"] = part.loc[part["method"] == method].groupby(["repeat", "group"])["R"].max().mean()
-            row[f"diverged_{method}"] = int((values["diverged"] >= 0).sum())
-            row[f"nearest_{method}"] = values["nearest"].mean()
-            row[f"outcome_{method}"] = describe(by_group(part[part["method"] == method], "R"))
-        if {"frame", "wframe"} <= set(by_method.columns):
-            difference = mean_interval((by_method["wframe"] - by_method["frame"]).groupby("group").mean())
-            row |= {
-                "difference": difference.mean,
-                "difference_low": difference.low,
-                "difference_high": difference.high,
-            }
+        row = {"dataset": dataset, "class": class_, "setting": setting, "groups": part["group"].nunique()}
+        row["R_start"] = part.loc[part["iteration"] == 1, "R"].median()
+        learned = {}
+        for method, mine in part.groupby("method", sort=False):
+            R, Φ = by_group(mine, "R"), by_group(mine, "energy")
+            learned[method] = R, Φ
+            gone = diverged(R, Φ)
+            row |= _with_interval(f"R_{method}", median(per_group(end(R).where(~gone, math.inf))))
+            row[f"peak_{method}"] = median(per_group(R.max().where(~gone, math.inf))).value
+            row[f"diverged_{method}"] = int(gone.sum())
+            row[f"nearest_{method}"] = mine.loc[mine["iteration"] == mine["iteration"].max(), "nearest"].mean()
+            row[f"outcome_{method}"] = describe(R, Φ)
+        if {"frame", "wframe"} <= set(learned):
+            both = learned["frame"][0].columns.intersection(learned["wframe"][0].columns)
+            pair = [(R[both], Φ[both]) for R, Φ in (learned["frame"], learned["wframe"])]
+            row |= _with_interval("ratio", median(per_group(log_ratio(*pair))).map(lambda log: float(np.exp(log))))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _with_interval(name: str, estimate: Estimate) -> dict[str, float]:
+    """Return a column and its interval's two; no interval where the data excludes nothing."""
+    low, high = estimate.interval(LEVEL)
+    known = estimate.n >= estimate.fewest
+    return {name: estimate.value, f"{name}_low": low if known else math.nan, f"{name}_high": high if known else math.nan}
 
 
 def to_metrics(table: pd.DataFrame) -> dict[str, Any]:
@@ -122,9 +126,9 @@ def to_latex(table: pd.DataFrame) -> str:
         "R_start": "$R$ at start",
         "R_frame": "FRAME",
         "R_wframe": "wFRAME",
-        "difference": "difference",
-        "difference_low": "low",
-        "difference_high": "high",
+        "ratio": "wFRAME/FRAME",
+        "ratio_low": "low",
+        "ratio_high": "high",
         "outcome_frame": "outcome, FRAME",
         "outcome_wframe": "outcome, wFRAME",
     }

@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     with atomic_write(args.out) as part:
         table.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(args.out.with_suffix(".tex")) as part:
-        part.write_text(to_latex(table))
+        part.write_text(to_latex(table), encoding="utf-8")
 
 
 def flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -101,9 +101,9 @@ def main(args: argparse.Namespace) -> None:
     findings = study(bank, args.seed)
     write_json(args.out, findings)
     if args.page:
-        page = fill(args.page.read_text(), findings)
+        page = fill(args.page.read_text(encoding="utf-8"), findings)
         with atomic_write(args.page) as part:
-            part.write_text(page)
+            part.write_text(page, encoding="utf-8")
     if args.figure:
         from wframe.theory.figure import draw
 

@@ -1,64 +1,143 @@
-"""What several judges share: paired curves, repeats, and diverged models."""
+"""What several judges share: the models of a study, paired by group, and what became of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence
-from wframe.results.statistics import Interval
-from wframe.results.store import Store
-
-Settings = Sequence[str | None]  # None: the study's first setting
-
-
-def curves_of(
-    store: Store, study: str, datasets: Iterable[str], setting: str | None, method: str, measure: str
-) -> pd.DataFrame:
-    """Return one measure's curves on the datasets that stand for the paper's: iterations × groups."""
-    return store.by_group(study, store.standing_for(study, datasets), setting, method, measure)
+from wframe.config.learning import METHODS, Method
+from wframe.results import outcomes
+from wframe.results.curves import by_group, per_group
+from wframe.results.statistics import Estimate
+from wframe.results.store import NotAvailable, Store
 
 
-def pairs(
-    store: Store,
-    measure: str,
-    study: str,
-    datasets: list[str],
-    settings: Settings,
-    frame_setting: str | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return FRAME's and wFRAME's curves of a measure over all settings: two frames with the same columns.
+class Models:
+    """The learned models of one method in one setting, on the datasets that stand for some of the paper's."""
 
-    `frame_setting` compares FRAME under that setting with wFRAME under the others (the collapse study's clipping).
+    def __init__(self, store: Store, study: str, datasets: Iterable[str], setting: str | None, method: Method) -> None:
+        self.method = method
+        self.setting = setting or next(iter(store.study(study).settings))
+        self.rows = store.curves(study, store.standing_for(study, datasets), setting, method)
+        if self.rows.empty:
+            raise NotAvailable(f"study {study!r} has no curves of {METHODS[method]} in setting {self.setting!r}")
+
+    def curves(self, measure: str) -> pd.DataFrame:
+        """Return a measure's curves: iterations × (dataset, class, repeat, group).
+
+        Raises:
+            NotAvailable: the runs are older than this measure.
+        """
+        if measure not in self.rows:
+            raise NotAvailable(f"the runs have no {measure!r}: they are older than this measure; run them again")
+        return by_group(self.rows, measure)
+
+    @cached_property
+    def R(self) -> pd.DataFrame:
+        """The curves of R."""
+        return self.curves("R")
+
+    @cached_property
+    def energy(self) -> pd.DataFrame:
+        """The curves of Φ."""
+        return self.curves("energy")
+
+    @cached_property
+    def outcomes(self) -> pd.Series:
+        """What became of each: learns, stalls, collapses or diverges."""
+        return outcomes.outcomes(self.R, self.energy)
+
+    @property
+    def lost(self) -> pd.Series:
+        """Which collapse or diverge."""
+        return self.outcomes.isin(("collapses", "diverges"))
+
+    @property
+    def diverged(self) -> pd.Series:
+        """Which diverged."""
+        return self.outcomes == "diverges"
+
+    @property
+    def start(self) -> pd.Series:
+        """R after the first iteration; NaN where it isn't finite."""
+        return self.R.iloc[0].where(np.isfinite(self.R.iloc[0]))
+
+    @property
+    def ratio(self) -> pd.Series:
+        """R at the end over R after the first iteration; that of a model that is lost is infinite."""
+        return outcomes.final_ratio(self.R, self.energy).where(~self.lost, np.inf)
+
+    def worst_where_lost(self, values: pd.Series) -> pd.Series:
+        """Return values with infinity, the worst, for models that collapse or diverge."""
+        return values.astype(float).where(~self.lost, np.inf)
+
+    def count(self) -> dict[str, int]:
+        """Return how many models had each outcome."""
+        found = self.outcomes.value_counts()
+        return {name: int(found[name]) for name in outcomes.OUTCOMES if name in found}
+
+
+class Pairs:
+    """FRAME's and wFRAME's models of the same groups and repeats: they share images and noise.
+
+    `frame_setting` sets FRAME in that setting against wFRAME in the other.
     """
-    frame, wframe = {}, {}
-    for setting in settings:
-        frame[str(setting)] = curves_of(store, study, datasets, frame_setting or setting, "frame", measure)
-        wframe[str(setting)] = curves_of(store, study, datasets, setting, "wframe", measure)
-    ours, base = pd.concat(wframe, axis=1), pd.concat(frame, axis=1)
-    both = base.columns.intersection(ours.columns)
-    return base[both], ours[both]
+
+    def __init__(
+        self,
+        store: Store,
+        study: str,
+        datasets: Iterable[str],
+        setting: str | None = None,
+        frame_setting: str | None = None,
+    ) -> None:
+        self.frame = Models(store, study, datasets, frame_setting or setting, "frame")
+        self.wframe = Models(store, study, datasets, setting, "wframe")
+        self.both = self.frame.R.columns.intersection(self.wframe.R.columns)
+        alone = len(self.frame.R.columns.union(self.wframe.R.columns)) - len(self.both)
+        self.notes = (f"{alone} models without a partner of the other method are left out",) if alone else ()
+        if self.both.empty:
+            raise NotAvailable(f"study {study!r} has no group that both methods learned")
+
+    def difference(self, frame: pd.Series, wframe: pd.Series) -> np.ndarray:
+        """Return wFRAME's value less FRAME's for each group; two infinite ones are a tie."""
+        ours, base = wframe[self.both].astype(float), frame[self.both].astype(float)
+        with np.errstate(invalid="ignore"):
+            apart = (ours - base).where(ours != base, 0.0)
+        return per_group(apart)
+
+    def count(self) -> dict[str, dict[str, int]]:
+        """Return how many models of each method had each outcome."""
+        return {METHODS[models.method]: models.count() for models in (self.frame, self.wframe)}
 
 
-def evidence(store: Store, study: str, statistic: str, interval: Interval, unit: str = "groups") -> Evidence:
-    """Return evidence that was computed from a study's curves."""
-    return Evidence(statistic, *interval, unit, frozenset({store.curves_file(study)}))
+def gain_note(store: Store, study: str, models: Models) -> tuple[str, ...]:
+    """Return words on the penalty's gain g = λβe/D in these groups, and what line 12's reading allows, if known."""
+    try:
+        table = store.measurement("gain")
+    except NotAvailable:
+        return ()
+    found, before = [], set()
+    for dataset in models.R.columns.get_level_values("dataset").unique():
+        c = store.edition.constants(study, dataset, models.setting, "wframe")
+        values = table.loc[table["dataset"].astype(str) == dataset, "gain"]
+        if c.penalty == "mean" and c.theta == "position":
+            found += list(c.lambda_ * c.beta * values)
+            before.add(c.before)
+    if not found:
+        return ()
+    limit = {"renewed": "g < 2, as printed", "kept": "about g < 1.6 to 2, with the delayed penalty"}
+    said = " and ".join(limit[name] for name in sorted(before))
+    return (f"the penalty's own step has a gain g of {np.median(found):.3g} (median) and settles for {said}",)
 
 
-def mean_over_repeats(values: pd.Series) -> np.ndarray:
-    """Return the means over repeats: those of one group have its images in common, and aren't new evidence."""
-    levels = [place for place, name in enumerate(values.index.names) if name != "repeat"]
-    return values.astype(float).groupby(level=levels, sort=False).mean().to_numpy()
-
-
-def with_diverged_worst(*curves: pd.DataFrame) -> tuple[list[pd.DataFrame], str]:
-    """Return curves in which a diverged group stands at the worst that any group reached, and words on how many do.
-
-    To leave them out would favour the method that diverges.
-    """
-    worst = np.nanmax([np.nanmax(np.abs(part.to_numpy()), initial=-np.inf) for part in curves])
-    gone = [int(part.iloc[-1].isna().sum()) for part in curves]
-    if not np.isfinite(worst):
-        return list(curves), ""
-    note = f" ({sum(gone)} diverged runs count as the worst that was reached)" if any(gone) else ""
-    return [part.fillna(worst) for part in curves], note
+def evidence(
+    store: Store, study: str, statistic: str, estimate: Estimate, models: Pairs | Models, *notes: str
+) -> Evidence:
+    """Return evidence that was computed from a study's curves, with what became of the models."""
+    files = frozenset({store.curves_file(study)})
+    if isinstance(models, Pairs):
+        return Evidence(statistic, estimate, "groups", files, models.count(), (*models.notes, *notes))
+    return Evidence(statistic, estimate, "groups", files, {METHODS[models.method]: models.count()}, notes)

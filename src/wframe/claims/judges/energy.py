@@ -1,85 +1,116 @@
 """Judges of the energy Φ: its shape, its unrest, and what it says of collapse."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Settings, curves_of, evidence, mean_over_repeats, pairs, with_diverged_worst
-from wframe.results.outcomes import lost
-from wframe.results.statistics import mean_interval, share_interval
-from wframe.results.store import NotAvailable, Store
+from wframe.claims.judges._common import Models, Pairs, evidence
+from wframe.config.learning import METHODS, Method
+from wframe.results.curves import rates
+from wframe.results.outcomes import COLLAPSES_ABOVE
+from wframe.results.statistics import median, share, superiority
+from wframe.results.store import Store
+
+LOW = 1 / 4  # "slightly above 0": at the end, of Φ's highest
+SUDDEN = 1 / 4  # not "slowly": more than this of Φ's highest in one iteration
 
 
 @judge
-def energy_unrest(store: Store, study: str, datasets: list[str], settings: Settings) -> Evidence:
-    """The total movement of Φ, Σ|Φ(t+1) − Φ(t)|: log of wFRAME's over FRAME's, paired."""
-    curves, note = with_diverged_worst(*pairs(store, "energy", study, datasets, settings))
-    frame, wframe = (part.diff().abs().sum() for part in curves)
-    interval = mean_interval(mean_over_repeats((wframe / frame).apply(np.log)))
-    return evidence(store, study, f"log of Φ's total movement, wFRAME over FRAME{note}", interval)
+def energy_unrest(
+    store: Store, study: str, datasets: list[str], setting: str | None = None, measure: str = "energy_observed"
+) -> Evidence:
+    """The total movement of Φ, Σ|Φ(t+1) − Φ(t)|: log of wFRAME's over FRAME's. A diverged model moves infinitely."""
+    pairs = Pairs(store, study, datasets, setting)
+    frame, wframe = (_log_movement(part, measure) for part in (pairs.frame, pairs.wframe))
+    name = {"energy_observed": "Φ of the observed images", "energy": "Φ of the chains"}[measure]
+    said = f"log of the total movement of {name}, wFRAME over FRAME: median over groups"
+    return evidence(store, study, said, median(pairs.difference(frame, wframe)), pairs)
 
 
 @judge
 def energy_shape(
-    store: Store, study: str, datasets: list[str], method: str = "wframe", setting: str | None = None
+    store: Store, study: str, datasets: list[str], method: Method = "wframe", setting: str | None = None
 ) -> Evidence:
-    """The share of groups whose Φ falls over the second half of learning towards a little above 0.
+    """The share of groups whose Φ falls slowly, over the second half of learning, towards a little above 0.
 
-    That is: a line through it falls, it is above 0 throughout, and it ends below a quarter of its highest.
+    That is: a line through it falls, it is above 0 throughout, it ends below a quarter of its highest, and no
+    iteration takes more than a quarter of that away.
     """
-    Φ = curves_of(store, study, datasets, setting, method, "energy")
-    half = Φ.iloc[len(Φ) // 2 :]
-    falls = [np.polyfit(half.index, curve, 1)[0] < 0 if curve.notna().all() else False for _, curve in half.items()]
-    shaped = pd.Series(falls, index=Φ.columns) & (half > 0).all() & (Φ.iloc[-1] <= Φ.max() / 4)
-    interval = share_interval(mean_over_repeats(shaped) > 0.5)
-    return evidence(store, study, "share of groups whose Φ falls towards a little above 0", interval)
+    models = Models(store, study, datasets, setting, method)
+    Φ = models.energy
+    half, highest = Φ.iloc[len(Φ) // 2 :], Φ.max()
+    with np.errstate(invalid="ignore", over="ignore"):
+        times = half.index.to_numpy() - half.index.to_numpy().mean()
+        falls = half.mul(times, axis=0).sum() < 0
+        slowly = -half.diff().min() <= SUDDEN * highest
+        shaped = falls & slowly & (half > 0).all() & (Φ.iloc[-1] <= LOW * highest) & ~models.diverged
+    said = f"share of {METHODS[method]}'s groups whose Φ falls slowly towards a little above 0"
+    return evidence(store, study, said, share(rates(shaped)), models)
 
 
 @judge
 def energy_sign(store: Store, study: str, datasets: list[str]) -> Evidence:
-    """Log R at the end of the models whose Φ ends at or below 0, less that of those above.
+    """How often a model whose Φ ends at or below 0 has the higher R than one whose Φ ends above it.
 
-    Of both methods, in all settings. A diverged model has neither, and isn't counted.
+    Of models of one method in one setting, different groups. A diverged model has the worst R, and the last finite Φ.
     """
-    models = _models(store, study, datasets)
-    low = models["energy"] <= 0
-    return _apart(store, study, "log R of models with Φ ≤ 0 over those with Φ > 0", np.log(models["R"]), low)
+
+    def table(models: Models) -> pd.DataFrame:
+        finite = models.energy.where(np.isfinite(models.energy))
+        Φ, ratio = finite.ffill().iloc[-1], models.ratio
+        return pd.DataFrame({"value": ratio.where(~models.lost, np.inf), "first": Φ <= 0})[Φ.notna()]
+
+    said = "how often R ends higher in a model with Φ ≤ 0 than in one with Φ > 0"
+    return _within_settings(store, study, datasets, said, table)
 
 
 @judge
 def energy_signal(store: Store, study: str, datasets: list[str]) -> Evidence:
-    """Log of Φ's total movement in the models that collapse, less that in those that don't.
+    """How often a model that collapses has the more restless Φ, before any does, than one that doesn't.
 
-    Of both methods, in all settings. A model that diverged has collapsed, and has moved as far as it was measured.
+    Of models of one method in one setting, different groups. Restless: the largest |Φ(t+1) − Φ(t)| up to the iteration
+    before the first of them all is above twice its start, the same for all: what comes later is no sign of it.
     """
-    models = _models(store, study, datasets)
-    moved = np.log(models["movement"])
-    return _apart(store, study, "log of Φ's movement, models that collapse over others", moved, models["collapsed"])
+
+    def table(models: Models) -> pd.DataFrame:
+        holds = models.R.le(COLLAPSES_ABOVE * models.R.iloc[0]) & models.energy.abs().lt(np.inf)
+        early = holds.loc[:, models.lost].all(axis=1).cummin()
+        return pd.DataFrame({"value": models.energy[early].diff().abs().max().fillna(0.0), "first": models.lost})
+
+    said = "how often Φ is more restless in a model that is about to collapse than in one that isn't"
+    return _within_settings(store, study, datasets, said, table)
 
 
-def _models(store: Store, study: str, datasets: list[str]) -> pd.DataFrame:
-    """Return one row per learned model of a study: R and Φ at the end, Φ's total movement, whether it collapsed."""
-    store.standing_for(study, datasets)  # says what the edition lacks
-    entry, rows = store.edition.studies[study], []
+def _log_movement(models: Models, measure: str) -> pd.Series:
+    """Return the log of a curve's total movement; infinite for a model that diverged."""
+    curves = models.curves(measure)
+    gone = models.diverged | ~pd.Series(np.isfinite(curves).all())
+    with np.errstate(invalid="ignore", over="ignore"):
+        moved = curves.diff().abs().sum().clip(lower=1e-300)
+    return np.log(moved.where(~gone & np.isfinite(moved), np.inf))
+
+
+def _within_settings(
+    store: Store, study: str, datasets: list[str], said: str, table: Callable[[Models], pd.DataFrame]
+) -> Evidence:
+    """Compare two kinds of models within each setting, method and dataset, so that none of these explains it."""
+    entry, parts, counts, left_out = store.study(study), [], {}, 0
     for setting in entry.settings:
         for method in entry.methods:
-            R = curves_of(store, study, datasets, setting, method, "R")
-            Φ = curves_of(store, study, datasets, setting, method, "energy")
-            moved = Φ.diff().abs().sum(min_count=1)
-            columns = {"R": R.iloc[-1], "energy": Φ.iloc[-1], "movement": moved, "collapsed": lost(R)}
-            rows.append(pd.DataFrame(columns))
-    return pd.concat(rows)
-
-
-def _apart(store: Store, study: str, statistic: str, values: pd.Series, which: pd.Series) -> Evidence:
-    """Compare the finite values of two kinds of models within each group that has both: the mean difference.
-
-    The models of a group have its images in common, so groups are what is independent.
-    """
-    finite = np.isfinite(values)
-    levels = ["dataset", "class", "group"]
-    ours, base = (values[mask & finite].groupby(level=levels).mean() for mask in (which, ~which))
-    difference = (ours - base).dropna()
-    if difference.empty:
-        raise NotAvailable(f"{statistic}: no group of study {study!r} has models of both kinds")
-    return evidence(store, study, statistic, mean_interval(difference))
+            models = Models(store, study, datasets, setting, method)
+            part = table(models)
+            left_out += len(models.outcomes) - len(part)
+            parts.append(part.reset_index().assign(stratum=f"{setting} {method} "))
+            counts[f"{METHODS[method]}, {setting}"] = models.count()
+    rows = pd.concat(parts, ignore_index=True)
+    stratum = (rows["stratum"] + rows["dataset"]).to_numpy()
+    group = (rows["dataset"] + "/" + rows["class"] + "/" + rows["group"].astype(str)).to_numpy()
+    first = rows["first"].to_numpy(bool)
+    estimate = superiority(rows["value"].to_numpy(float), first, stratum, group)
+    notes = [f"{int(first.sum())} models of the one kind, {int((~first).sum())} of the other"]
+    notes += [f"{left_out} models without any finite Φ are left out"] if left_out else []
+    notes += ["no setting and method has models of both kinds, in different groups"] if estimate.n == 0 else []
+    first_models = Models(store, study, datasets, None, entry.methods[0])
+    return evidence(store, study, said, estimate, first_models, *notes)._replace(outcomes=counts)

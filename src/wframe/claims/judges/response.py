@@ -1,74 +1,82 @@
 """Judges of the response distance R: how low it ends, how steadily and how fast it falls."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Settings, curves_of, evidence, mean_over_repeats, pairs, with_diverged_worst
-from wframe.results.statistics import geometric_interval, mean_interval, share_interval
+from wframe.claims.judges._common import Models, Pairs, evidence
+from wframe.results.curves import per_group
+from wframe.results.outcomes import log_ratio
+from wframe.results.statistics import median, superiority
 from wframe.results.store import Store
 
 
 @judge
-def R_difference(store: Store, study: str, datasets: list[str], settings: Settings = (None,)) -> Evidence:
-    """The final R of wFRAME less FRAME's, paired by group."""
-    (frame, wframe), note = with_diverged_worst(*pairs(store, "R", study, datasets, settings))
-    interval = mean_interval(mean_over_repeats(wframe.iloc[-1] - frame.iloc[-1]))
-    return evidence(store, study, f"R at the end, wFRAME − FRAME{note}", interval)
-
-
-@judge
-def R_ratio(store: Store, study: str, datasets: list[str], settings: Settings = (None,)) -> Evidence:
-    """The final R of wFRAME over FRAME's: geometric mean over the pairs."""
-    (frame, wframe), note = with_diverged_worst(*pairs(store, "R", study, datasets, settings))
-    interval = geometric_interval(mean_over_repeats((wframe.iloc[-1] / frame.iloc[-1]).apply(np.log)))
-    return evidence(store, study, f"R at the end, wFRAME over FRAME{note}", interval)
-
-
-@judge
-def R_lower(
-    store: Store,
-    study: str,
-    datasets: list[str],
-    settings: Settings,
-    frame_setting: str | None = None,
+def R_ratio(
+    store: Store, study: str, datasets: list[str], setting: str | None = None, frame_setting: str | None = None
 ) -> Evidence:
-    """The share of groups in which wFRAME's final R is below FRAME's in most repeats, where it is the least.
+    """R at the end, wFRAME's over FRAME's: the median over groups. Each R counts at most as twice its start.
 
-    A diverged group is above every number. Of several datasets (the sizes of Figure 3) the one with the lowest share
-    counts: the claim is about each of them.
+    So a model that collapsed or diverged is as bad as another that did: both lost are a tie.
     """
-    frame, wframe = pairs(store, "R", study, datasets, settings, frame_setting)
-    lower = wframe.iloc[-1].fillna(np.inf) < frame.iloc[-1].fillna(np.inf)
-    places = lower.index.get_level_values("dataset")
-    shares = {name: share_interval(mean_over_repeats(lower[places == name]) > 0.5) for name in places.unique()}
-    name, interval = min(shares.items(), key=lambda item: item[1].mean)
-    where = f", on {name}" if len(shares) > 1 else ""
-    return evidence(store, study, f"share of groups in which wFRAME ends lower{where}", interval)
+    pairs = Pairs(store, study, datasets, setting, frame_setting)
+    estimate = median(per_group(paired_log_ratio(pairs))).map(as_ratio)
+    return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs)
 
 
 @judge
 def learned(store: Store, study: str, datasets: list[str], method: str, setting: str | None = None) -> Evidence:
-    """R at the end over R after the first iteration, of one method: geometric mean over groups."""
-    (R,), note = with_diverged_worst(curves_of(store, study, datasets, setting, method, "R"))
-    interval = geometric_interval(mean_over_repeats((R.iloc[-1] / R.iloc[0]).apply(np.log)))
-    return evidence(store, study, f"R at the end over R at the start{note}", interval)
+    """R at the end over R after the first iteration, of one method: the median over groups; infinite where lost."""
+    models = Models(store, study, datasets, setting, method)  # type: ignore[arg-type]
+    estimate = median(per_group(models.ratio))
+    return evidence(store, study, "R at the end over R at the start: median over groups", estimate, models)
 
 
 @judge
-def steadiness(store: Store, study: str, datasets: list[str]) -> Evidence:
-    """The upward movement of R, Σ max(0, R(t+1) − R(t)): wFRAME less FRAME, paired. A steady fall has 0."""
-    curves, note = with_diverged_worst(*pairs(store, "R", study, datasets, (None,)))
-    frame, wframe = (part.diff().clip(lower=0).sum() for part in curves)
-    return evidence(
-        store, study, f"sum of R's rises, wFRAME − FRAME{note}", mean_interval(mean_over_repeats(wframe - frame))
-    )
+def steadiness(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
+    """The upward movement of R, Σ max(0, R(t+1) − R(t)): wFRAME less FRAME. A steady fall has 0; lost: the worst."""
+    pairs = Pairs(store, study, datasets, setting)
+    frame, wframe = (part.worst_where_lost(part.R.diff().clip(lower=0).sum()) for part in (pairs.frame, pairs.wframe))
+    estimate = median(pairs.difference(frame, wframe))
+    return evidence(store, study, "sum of R's rises, wFRAME − FRAME: median over groups", estimate, pairs)
 
 
 @judge
-def speed(store: Store, study: str, datasets: list[str]) -> Evidence:
-    """The iterations until R is half of its start: wFRAME less FRAME, paired. Never counts as T."""
-    frame, wframe = (
-        ((R.iloc[0] / 2 < R) | R.isna()).cummin().sum() for R in pairs(store, "R", study, datasets, (None,))
-    )
-    interval = mean_interval(mean_over_repeats(wframe - frame))
-    return evidence(store, study, "iterations until R is halved, wFRAME − FRAME", interval)
+def speed(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
+    """The iterations until R is half of its start: wFRAME less FRAME. Never counts as T + 1, lost as the worst."""
+    pairs = Pairs(store, study, datasets, setting)
+    halved = []
+    for part in (pairs.frame, pairs.wframe):
+        above = part.R.gt(part.R.iloc[0] / 2).cummin().sum()
+        halved.append(part.worst_where_lost(above + 1.0))
+    estimate = median(pairs.difference(*halved))
+    return evidence(store, study, "iterations until R is halved, wFRAME − FRAME: median over groups", estimate, pairs)
+
+
+@judge
+def gain_compared(store: Store, study: str, more: Sequence[str], less: Sequence[str]) -> Evidence:
+    """How often wFRAME gains more over FRAME (log ratio of R) on a group of `more` than on one of `less`."""
+    sides = [Pairs(store, study, list(names)) for names in (more, less)]
+    gains = [-per_group(paired_log_ratio(pairs)) for pairs in sides]
+    values = np.concatenate(gains)
+    first = np.arange(len(values)) < len(gains[0])
+    estimate = superiority(values, first, np.zeros(len(values)), np.arange(len(values)))
+    said = f"how often the gain on a group of {', '.join(more)} is above that on one of {', '.join(less)}"
+    outcomes = {
+        f"{method} on {', '.join(names)}": count
+        for names, pairs in zip((more, less), sides, strict=True)
+        for method, count in pairs.count().items()
+    }
+    return evidence(store, study, said, estimate, sides[0])._replace(outcomes=outcomes)
+
+
+def paired_log_ratio(pairs: Pairs) -> pd.Series:
+    """Return log(wFRAME's R / FRAME's) at the end, for each pair."""
+    return log_ratio(*((part.R[pairs.both], part.energy[pairs.both]) for part in (pairs.frame, pairs.wframe)))
+
+
+def as_ratio(log: float) -> float:
+    """Return the ratio whose logarithm it is."""
+    return float(np.exp(log))

@@ -1,6 +1,6 @@
 """The judge of the paper's theory."""
 
-from wframe.claims.evidence import Evidence, judge
+from wframe.claims.evidence import Evidence, computed, judge
 from wframe.results.store import NotAvailable, Store
 
 
@@ -11,7 +11,7 @@ def theory(store: Store, statement: str) -> Evidence:
     if found["gap"] is None:
         raise NotAvailable("our copy of the paper doesn't say enough to compute it")
     gap, correction = found["gap"], found["correction"]
-    note = f"; {found['outcome']}" + (f": {correction}" if correction else "")
-    return Evidence(
-        f"{found['gap_is']}{note}", gap["value"], gap["low"], gap["high"], 1, "computation", frozenset({"theory.json"})
+    evidence = computed(
+        found["gap_is"], gap["value"], gap["low"], gap["high"], "computation", frozenset({"theory.json"})
     )
+    return evidence._replace(notes=(f"{found['outcome']}: {correction}" if correction else found["outcome"],))

@@ -1,0 +1,48 @@
+"""The judge of how alike the methods' images are at first."""
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from wframe.claims.evidence import Evidence, judge
+from wframe.jobs.runs import runs
+from wframe.results.statistics import median
+from wframe.results.store import NotAvailable, Store
+
+LEAST = 0.5  # half a grey level is alike
+
+
+@judge
+def alike_at_first(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
+    """The distance between the methods' chains at the first kept iteration from the third on, over that at the last.
+
+    Root-mean-square over pixels, for each class's first group, the median over its repeats; then over groups. With
+    θ₀ = 0 and common noise the first two iterations are the same by construction.
+    """
+    found, entry = store.standing_for(study, datasets), store.study(study)
+    if set(entry.methods) != {"frame", "wframe"}:
+        raise NotAvailable(f"this edition's study {study!r} doesn't run both methods")
+    setting = setting or next(iter(entry.settings))
+    if setting not in entry.settings:
+        raise NotAvailable(f"this edition's study {study!r} has no setting {setting!r}")
+    times = sorted(set(entry.snapshots))
+    first = next((place for place, t in enumerate(times) if t >= 3), len(times))
+    ratios: dict[tuple[str, str], list[float]] = {}
+    files, left_out = set(), 0
+    for run in runs(store.edition, study):
+        if run.method == "wframe" and run.dataset in found and run.setting == setting:
+            pair = [f"runs/{folder}/0.safetensors" for folder in (run.folder, run.of_method("frame").folder)]
+            a, b = (load_file(store.folder / name)["snapshots"].astype(float) for name in pair)
+            kept = min(len(a), len(b))
+            if kept <= first + 1:  # a group that diverged at once has no later snapshot
+                left_out += 1
+                continue
+            apart = np.sqrt(((a[:kept] - b[:kept]) ** 2).mean((1, 2, 3, 4)))
+            ratio = float(max(apart[first], LEAST) / max(apart[-1], LEAST))
+            ratios.setdefault((run.dataset, run.class_), []).append(ratio)
+            files |= set(pair)
+    if not ratios:
+        raise NotAvailable(f"study {study!r} keeps no two snapshots of both methods from the third iteration on")
+    statistic = f"distance of the methods' chains at t = {times[first]}, over that at the last snapshot: median"
+    estimate = median([float(np.median(values)) for values in ratios.values()])
+    notes = (f"{left_out} runs that diverged before a second snapshot are left out",) if left_out else ()
+    return Evidence(statistic, estimate, "first groups", frozenset(files), notes=notes)

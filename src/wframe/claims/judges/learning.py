@@ -1,0 +1,63 @@
+"""Judges of θ's step: the penalty against the gradient, how steady the step is, and where it comes to rest."""
+
+import numpy as np
+
+from wframe.claims.evidence import Evidence, judge
+from wframe.claims.judges._common import Models, Pairs, evidence
+from wframe.config.learning import METHODS
+from wframe.results.curves import per_group
+from wframe.results.outcomes import end
+from wframe.results.statistics import median
+from wframe.results.store import Store
+
+
+@judge
+def anti_force(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
+    """The cosine of the angle between 𝒫 and H_obs − H_syn: the median over iterations, then over groups.
+
+    θ moves by H_obs − H_syn − β/2·𝒫, so above 0 the penalty holds against the gradient. Diverged models count as −1.
+    """
+    models = Models(store, study, datasets, setting, "wframe")
+    cosine = models.curves("cosine").iloc[1:]  # at t = 1 θ is 0, and so is 𝒫
+    middle = cosine.median().where(~models.diverged, -1.0).fillna(-1.0)
+    said = "cosine of 𝒫 and H_obs − H_syn: median over groups"
+    return evidence(store, study, said, median(per_group(middle)), models)
+
+
+@judge
+def bias(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
+    """The penalty's pull β/2·‖𝒫‖ at the end, over ‖H_obs − H_syn‖ at the start: what Eq. 18 leaves unlearned at rest.
+
+    Where θ rests, H_obs − H_syn = β/2·𝒫, so the statistics that the model keeps differ from the observed by that.
+    Lost models count as the worst.
+    """
+    models = Models(store, study, datasets, setting, "wframe")
+    constants = {
+        name: store.edition.constants(study, name, models.setting, "wframe")
+        for name in models.R.columns.get_level_values("dataset").unique()
+    }
+    β = np.array([constants[name].beta for name in models.R.columns.get_level_values("dataset")])
+    pull = β / 2 * end(models.curves("penalty")) / models.curves("misfit").iloc[0]
+    left = models.worst_where_lost(pull).fillna(np.inf)
+    notes = (f"misfit that is left, over that at the start: {_remaining(models):.3g} (median)",)
+    said = "β/2·‖𝒫‖ at the end over ‖H_obs − H_syn‖ at the start: median over groups"
+    return evidence(store, study, said, median(per_group(left)), models, *notes)
+
+
+@judge
+def theta_steps(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
+    """The unrest of θ: the largest ‖Δθ‖ of the second half of learning, wFRAME's over FRAME's. Lost is the worst."""
+    pairs = Pairs(store, study, datasets, setting)
+    logs = []
+    for models in (pairs.frame, pairs.wframe):
+        steps = models.curves("step")
+        largest = steps.iloc[len(steps) // 2 :].max(skipna=False).clip(lower=1e-300)
+        logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
+    estimate = median(pairs.difference(*logs)).map(lambda log: float(np.exp(min(log, 700.0))))
+    said = f"largest ‖Δθ‖ of the second half, {METHODS['wframe']} over {METHODS['frame']}: median over groups"
+    return evidence(store, study, said, estimate, pairs)
+
+
+def _remaining(models: Models) -> float:
+    misfit = models.curves("misfit")
+    return float((end(misfit) / misfit.iloc[0]).median())

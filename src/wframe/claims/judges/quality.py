@@ -1,0 +1,63 @@
+"""Judges of what the images look like, by measures that know nothing of R (see `wframe quality`)."""
+
+import numpy as np
+import pandas as pd
+
+from wframe.claims.evidence import Evidence, judge
+from wframe.claims.judges._common import Pairs, evidence
+from wframe.results.curves import GROUP, per_group
+from wframe.results.outcomes import end
+from wframe.results.statistics import correlation, median
+from wframe.results.store import NotAvailable, Store
+
+WORST = {"noise": np.inf, "spectrum": np.inf, "chroma": -np.inf, "structure": -np.inf}  # of a model that is lost
+
+
+@judge
+def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
+    """A measure of the images, wFRAME's less FRAME's: the median over groups. A lost model has the worst."""
+    pairs = Pairs(store, study, datasets)
+    frame, wframe = (_values(store, measure, pairs, method) for method in ("frame", "wframe"))
+    pairs.both = pairs.both.intersection(frame.index).intersection(wframe.index)
+    frame = frame.where(~pairs.frame.lost[frame.index], WORST[measure])
+    wframe = wframe.where(~pairs.wframe.lost[wframe.index], WORST[measure])
+    estimate = median(pairs.difference(frame, wframe))
+    found = evidence(store, study, f"{measure}, wFRAME − FRAME: median over groups", estimate, pairs)
+    return found._replace(files=found.files | {"measurements/quality.csv"})
+
+
+@judge
+def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
+    """Spearman's correlation, over groups, of R at the end with a measure of the images (mean of both methods).
+
+    Ranks are taken within each dataset, so that what differs between these explains nothing. Lost models
+    rank last in both, with no R and the worst measure.
+    """
+    pairs = Pairs(store, study, datasets)
+    parts = []
+    for models in (pairs.frame, pairs.wframe):
+        values = _values(store, measure, pairs, models.method)
+        values = values.where(~models.lost[values.index], WORST[measure])
+        parts.append(pd.DataFrame({"R": models.worst_where_lost(end(models.R)), "value": values}).dropna())
+    places = parts[0].index.intersection(parts[1].index)
+    ranked = []
+    for part in parts:
+        part = part.loc[places]
+        ranked.append(part.groupby(level="dataset").rank(pct=True) if len(part) else part)
+    together = (ranked[0] + ranked[1]) / 2
+    estimate = correlation(per_group(together["R"]), per_group(together["value"]))
+    said = f"rank correlation of R and {measure} over groups, within each dataset"
+    found = evidence(store, study, said, estimate, pairs)
+    return found._replace(files=found.files | {"measurements/quality.csv"})
+
+
+def _values(store: Store, measure: str, pairs: Pairs, method: str) -> pd.Series:
+    """Return a measure of one method's models in the study's first setting, by dataset, class, repeat and group."""
+    table = store.measurement("quality")
+    table = table.astype({"dataset": str, "class": str})
+    chosen = table[(table["method"] == method) & (table["setting"] == pairs.wframe.setting)]
+    values = chosen.set_index(GROUP)[measure]
+    values = values[values.index.isin(pairs.both)]
+    if values.empty:
+        raise NotAvailable(f"no images of {method} were measured for these datasets")
+    return values

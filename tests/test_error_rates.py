@@ -1,0 +1,177 @@
+"""How often verdicts are wrong: simulated, at the rates that the page states; and what can never improve one."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from synthetic import Curve, judged, results, verdict
+
+from wframe.claims.claim import Expects
+from wframe.claims.evidence import Evidence
+from wframe.claims.verdict import VERDICTS, chance, decide
+from wframe.results.statistics import Estimate, correlation, median, net_share, share, student, superiority
+
+TRIES = 1000
+NOISE = 3 * (0.025 * 0.975 / TRIES) ** 0.5  # of a rate of 2.5%, as TRIES tries can tell it
+Draw = Callable[[np.random.Generator, float], Estimate]
+
+
+def verdicts(expects: Expects, draw: Draw, effect: float) -> dict[str, float]:
+    """Return how often each verdict comes out, over TRIES synthetic data sets."""
+    random = np.random.default_rng(1)
+    found = Counter(
+        decide(expects, Evidence("", draw(random, effect), "groups", frozenset())).verdict for _ in range(TRIES)
+    )
+    return {name: found[name] / TRIES for name in VERDICTS[:3]}
+
+
+def normal(n: int) -> Draw:
+    return lambda random, effect: median(random.normal(effect, 1, n))
+
+
+def skewed(random: np.random.Generator, effect: float) -> Estimate:
+    return median(random.exponential(1, 15) - np.log(2) + effect)  # its median is the effect, its mean isn't
+
+
+def heavy(random: np.random.Generator, effect: float) -> Estimate:
+    return median(random.standard_cauchy(30) + effect)
+
+
+def tied(random: np.random.Generator, effect: float) -> Estimate:
+    return median(random.normal(effect, 1, 40) * (random.random(40) < 0.75))
+
+
+def diverging(random: np.random.Generator, effect: float) -> Estimate:
+    x = random.normal(effect, 1, 20)
+    return median(np.where(random.random(20) < 0.2, np.inf * np.sign(x), x))  # each method diverges as often
+
+
+def rates_of_repeats(random: np.random.Generator, effect: float) -> Estimate:
+    return share(random.binomial(3, 0.5 + effect, 12) / 3)
+
+
+def coins(random: np.random.Generator, effect: float) -> Estimate:
+    return share(random.random(25) < 0.5 + effect)
+
+
+def saved(random: np.random.Generator, effect: float) -> Estimate:
+    return net_share((random.random(20) < 0.4 + effect).astype(float) - (random.random(20) < 0.4 - effect))
+
+
+def kinds(random: np.random.Generator, effect: float) -> Estimate:
+    """Two strata of the same 20 groups, whose levels differ: that alone must say nothing."""
+    group, stratum = np.tile(np.arange(20), 2), np.repeat([0, 1], 20)
+    first = random.random(40) < np.where(stratum == 0, 0.3, 0.7)
+    shared = random.normal(0, 1, 20)[group]  # a group's models hang together
+    values = shared + random.normal(0, 1, 40) + 5 * stratum + effect * first
+    return superiority(values, first, stratum, group)
+
+
+def ranks(random: np.random.Generator, effect: float) -> Estimate:
+    x = random.normal(0, 1, 30)
+    return correlation(x, random.normal(0, 1, 30) + effect * x)
+
+
+def seeds(random: np.random.Generator, effect: float) -> Estimate:
+    return student(random.normal(effect, 1, 3))
+
+
+ABOVE, HALF = Expects(above=0), Expects(at_least=0.5)
+CASES = [
+    (ABOVE, normal(6), 3.0),
+    (ABOVE, normal(10), 1.5),
+    (ABOVE, normal(31), 1.0),
+    (ABOVE, skewed, 2.0),
+    (ABOVE, heavy, 2.0),
+    (ABOVE, tied, 3.0),
+    (ABOVE, diverging, 2.0),
+    (HALF, coins, 0.4),
+    (HALF, rates_of_repeats, 0.45),
+    (ABOVE, saved, 0.35),
+    (Expects(above=0.5), kinds, 6.0),
+    (ABOVE, ranks, 1.5),
+    (ABOVE, seeds, 8.0),
+]
+
+
+@pytest.mark.parametrize(("expects", "draw", "effect"), CASES, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_false_verdict_has_at_most_the_chance_that_the_page_states(expects: Expects, draw: Draw, effect: float):
+    """No effect: at most 2.5% on either side. An effect of known size, in either direction: found, not its opposite."""
+    null = verdicts(expects, draw, 0.0)
+    assert null["reproduced"] <= 0.025 + NOISE and null["contradicted"] <= 0.025 + NOISE, null
+    there, against = verdicts(expects, draw, effect), verdicts(expects, draw, -effect)
+    assert there["reproduced"] > 0.6 and there["contradicted"] < 0.005, there
+    assert against["contradicted"] > 0.6 and against["reproduced"] < 0.005, against
+
+
+def test_chances_are_uniform_or_larger_without_an_effect():
+    """Holm's correction takes them as p-values: P(chance ≤ α) ≤ α."""
+    random = np.random.default_rng(1)
+    found = [
+        chance(ABOVE, Evidence("", median(random.normal(0, 1, 25)), "groups", frozenset())) or 0.0 for _ in range(400)
+    ]
+    for α in (0.01, 0.05, 0.2, 0.5):
+        assert np.mean(np.array(found) <= α) <= α + 3 * (α * (1 - α) / 400) ** 0.5
+
+
+ORDER = {"contradicted": 0, "undecided": 1, "reproduced": 2}
+
+
+def test_a_worse_group_never_improves_a_verdict():
+    """Whatever is there already: a group that speaks against the claim, barely or by far, leaves it or lowers it."""
+    random = np.random.default_rng(2)
+    below, most = Expects(below=0), Expects(at_least=0.5)
+
+    def placed(expects: Expects, estimate: Estimate) -> int:
+        return ORDER[decide(expects, Evidence("", estimate, "groups", frozenset())).verdict]
+
+    for _ in range(300):
+        n = int(random.integers(1, 30))
+        values = random.normal(-0.5, 1, n) * (random.random(n) < 0.8)
+        for worse in (0.0, 1e-9, 1.0, np.inf):
+            assert placed(below, median([*values, worse])) <= placed(below, median(values))
+        held = random.random(n) < 0.8
+        assert placed(most, share([*held, 0.0])) <= placed(most, share(held))
+        net = random.choice([-1.0, 0.0, 1.0], n, p=[0.1, 0.4, 0.5])
+        assert placed(Expects(above=0), net_share([*net, -1.0])) <= placed(Expects(above=0), net_share(net))
+
+
+def one_more(n: int, end: float, frame: float) -> Curve:
+    """R of n groups that FRAME ends at `frame`, and wFRAME at 0.3; in one more, wFRAME ends elsewhere."""
+
+    def R(s: str, m: str, r: int, g: int, t: int) -> float:
+        if t == 1:
+            return 2.0
+        return (frame if s in ("lambda", "safe") else 0.3) if m == "frame" else end if g == n else 0.29 + 0.001 * g
+
+    return R
+
+
+@pytest.mark.parametrize(
+    ("claim", "frame", "worse"),
+    [
+        ("fig4-celeba", 0.3, (0.3, 0.31, 1.9, 50.0, np.nan)),
+        ("fig3-lambda", 50.0, (50.0, np.inf, np.nan)),
+        ("collapse-wframe", 50.0, (50.0, np.inf, np.nan)),
+        ("fig1-collapse", 50.0, (2.01, 50.0, np.nan)),
+    ],
+)
+def test_a_group_in_which_wframe_is_worse_never_improves_a_claim(tmp_path, claim, frame, worse):
+    """The same of whole claims: wFRAME worse by a little, stalled, collapsed, or diverged."""
+    kind = {} if claim == "fig4-celeba" else {"settings": ("safe", "lambda"), "study": "collapse"}
+    for n in (4, 5, 6, 8):
+        before = verdict(claim, results(tmp_path, one_more(n, 0.0, frame), n, 4, **kind))
+        for end in worse:
+            after = verdict(claim, results(tmp_path, one_more(n, end, frame), n + 1, 4, **kind))
+            assert ORDER[after] <= ORDER[before], (n, end)
+
+
+def test_repeats_of_a_group_never_change_n(tmp_path):
+    def R(s, m, r, g, t):
+        return 2 / t + 0.01 * g + 0.003 * r + (0.1 if m == "frame" else 0)
+
+    for repeats in (1, 2, 5):
+        of = results(tmp_path, R, 8, 20, repeats=repeats)
+        for claim in ("fig4-celeba", "fig7-celeba", "steady-celeba", "speed", "collapse-own-constants", "energy-curve"):
+            assert judged(claim, of)[1].n == 8, claim
