@@ -48,7 +48,7 @@ rule piecewise:
 
 
 rule gain:
-    """How near the penalty's own step of θ is to the edge beyond which it can't settle."""
+    """Measure how close the penalty's step of θ is to instability, by group."""
     input:
         observed=runs.collapse_images(EDITION),
         bank="results/bank.safetensors",
@@ -68,7 +68,7 @@ rule gain:
 
 
 rule quality:
-    """Noise, colour and structure of the first study's images, by measures that know nothing of R."""
+    """Measure noise, colour and structure of the first study's images, independently of R."""
     input:
         samples=runs.run_files(EDITION, "safetensors", next(iter(EDITION.studies))),
         observed=runs.prepared_files(EDITION, "npy"),

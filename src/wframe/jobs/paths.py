@@ -36,7 +36,7 @@ def fetched(edition: Edition, entries: list[str]) -> list[str]:
 
 
 def measurements(edition: Edition) -> list[str]:
-    """Return the tables of measurements: of each baseline on few images, of wFRAME's chains, and of groups."""
+    """Return the tables of measurements: few images (one per baseline), piecewise, quality and gain."""
     few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
     methods = next(iter(edition.studies.values())).methods
     piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []
