@@ -35,7 +35,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         yield part
         part.chmod(mode)
         with part.open("rb") as stream:
-            os.fsync(stream.fileno())  # the content before the name, also when the power fails
+            os.fsync(stream.fileno())  # write the content to disk before renaming, in case the power fails
         part.replace(path)
     except Exception as error:
         if problem := unwritable(error, path):
@@ -87,7 +87,7 @@ def read_json(path: Path | str) -> Any:
 
 
 class _Strict(yaml.SafeLoader):
-    """Reads plain values only, and refuses a key that is given twice."""
+    """A loader for plain values, which refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
@@ -101,7 +101,7 @@ def read_yaml(path: Path | str) -> Any:
     """Read a YAML file of plain values.
 
     Raises:
-        UserError: the file is missing, isn't UTF-8, isn't YAML, has a key twice, or has tags that make objects.
+        UserError: the file is missing, isn't UTF-8 or YAML, has a duplicate key, or has tags that create objects.
     """
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), _Strict)

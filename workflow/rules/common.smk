@@ -30,7 +30,7 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 try:
-    for file in workflow.configfiles:  # Snakemake takes the last of two values of a key
+    for file in workflow.configfiles:  # Snakemake itself accepts duplicate keys
         read_yaml(file)
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))

@@ -72,7 +72,7 @@ rule piecewise:
 
 
 rule gain:
-    """How near the penalty's own step of θ is to the edge beyond which it can't settle."""
+    """Measure how close the penalty's step of θ is to instability, by group."""
     input:
         observed=of_made(runs.collapse_images),
         bank="results/bank.safetensors",
@@ -92,7 +92,7 @@ rule gain:
 
 
 rule quality:
-    """Noise, colour and structure of the first study's images, by measures that know nothing of R."""
+    """Measure noise, colour and structure of the first study's images, independently of R."""
     input:
         samples=of_made(runs.first_study_files, "safetensors"),
         observed=of_made(runs.prepared_files, "npy"),

@@ -44,12 +44,12 @@ class Figure(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """Return text for matplotlib in which dollar signs stay dollar signs."""
+    """Return `text` with dollar signs escaped for matplotlib."""
     return text.replace("$", r"\$")
 
 
 def joined(*names: str) -> str:
-    """Return one file name of several names, by a character that none of them can contain."""
+    """Join names to one file name, with a character that none of them can contain."""
     return "+".join(names)
 
 

@@ -132,7 +132,7 @@ def first_study_files(edition: Edition, ending: str) -> list[str]:
 
 
 def collapse_images(edition: Edition) -> list[str]:
-    """Return the prepared arrays of the studies of collapse, each once: of their groups the penalty's gain is known."""
+    """Return the prepared arrays of the collapse studies, each once: the penalty's gain is measured on their groups."""
     chosen = [run for name in ("collapse", "sizes") for run in runs(edition, name)]
     return list(dict.fromkeys(file for run in chosen for file in prepared(run.dataset, [run.class_])))
 

@@ -15,9 +15,8 @@ def forward_flops(side: int) -> int:
 def learning_flops(side: int, images: int, T: int, L: int, pushes: int) -> int:
     """Return the operations of Algorithm 1 on `images` chains: T iterations of L Langevin steps.
 
-    A step is F(x) and Jᵀθ, which costs as much again. An iteration has one more Jᵀθ, at its start; the penalty
-    adds `pushes` products with J (first-layer bias apart, a forward pass each): 2 as printed, 1 where 𝒫_{t−1} is
-    kept, none for FRAME.
+    A step is F(x) and Jᵀθ, which costs the same as F(x). An iteration has one more Jᵀθ, at its start. The penalty adds
+    `pushes` products with J, each as expensive as a forward pass: 2 as printed, 1 if 𝒫_{t−1} is kept, 0 for FRAME.
     """
     passes = T * (2 * L + 1 + pushes)
     return passes * images * forward_flops(side)

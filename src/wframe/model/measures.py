@@ -12,10 +12,10 @@ from wframe.model.state import Observed, Record, State
 def measure(
     constants: Constants, observed: Observed, θ: Tensor, G: Tensor, state: State, misfit: Tensor, penalty: Tensor
 ) -> Record:
-    """Measure the chains that were sampled with θ, and θ's step from there. A diverged group's measures are NaN.
+    """Measure the chains sampled with θ, and the step from θ. A diverged group's measures are NaN.
 
-    G is ∇ₓΦ at the chains; `misfit` and `penalty` are the two terms of line 14, before λ and β. R is given in one unit
-    for all readings: responses scale with 1/unit, so R of a reading in grey levels is divided by 127.5.
+    G is ∇ₓΦ at the chains; `misfit` and `penalty` are the two terms of line 14, before λ and β. R has the same unit for
+    all readings: responses scale with 1/unit, so R of a reading in grey levels is divided by 127.5.
     """
     F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
     values = [
@@ -35,7 +35,7 @@ def measure(
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Return the cosine of the angle between two terms of θ's step, shape (G,); 0 where one of them is 0."""
+    """Return the cosine of the angle between two terms of θ's step, shape (G,); 0 if either is 0."""
     a, b = a.flatten(1), b.flatten(1)
     norms = a.norm(dim=1) * b.norm(dim=1)
     return torch.where(norms > 0, (a * b).sum(1) / norms, 0.0)

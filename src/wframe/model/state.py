@@ -38,7 +38,7 @@ class Record(NamedTuple):
     nearest: Tensor  # root-mean-square distance to the nearest observed image, in grey levels
     misfit: Tensor  # ‖H^obs − H^syn‖, over θ's entries
     penalty: Tensor  # ‖(1 − γ)𝒫_{t−1} + γ𝒫_t‖; 0 for FRAME
-    cosine: Tensor  # of the angle between these two; 0 where one of them is 0
+    cosine: Tensor  # cosine of the angle between misfit and penalty; 0 if either is 0
     step: Tensor  # ‖θ_{t+1} − θ_t‖, after clipping
     diverged: Tensor  # as in State
 

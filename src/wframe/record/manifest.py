@@ -80,7 +80,7 @@ def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
             if output.is_relative_to(results.name):
                 try:
                     record = json.loads(file.read_text(encoding="utf-8"))
-                except ValueError:  # left by a kill: Snakemake itself takes it for no record
+                except ValueError:  # left by a kill; Snakemake itself ignores it too
                     continue
                 inputs = [Path(name) for name in record["input"]]
                 steps[str(output.relative_to(results.name))] = {

@@ -110,7 +110,7 @@ def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str,
 
 
 def compare(row: dict[str, Any]) -> str:
-    """Say in words what the ratio of R tells: lower, higher or can't tell."""
+    """Describe what the ratio of R shows: lower, higher or can't tell."""
     low, high = row.get("ratio_low", math.nan), row.get("ratio_high", math.nan)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "too few groups to tell"

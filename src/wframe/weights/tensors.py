@@ -31,7 +31,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             if stream.read(len(LFS)) == LFS:
                 raise UserError(f"{path}: a git-lfs pointer, not the file itself. Run `git lfs pull` at its source.")
         raw: Any = torch.load(path, map_location="cpu", weights_only=True)
-        for name in ("state_dict", "model"):  # a training's checkpoint with the weights inside
+        for name in ("state_dict", "model"):  # a training checkpoint that contains the weights
             raw = raw[name] if isinstance(raw, dict) and isinstance(raw.get(name), dict) else raw
         return {name: value for name, value in dict(raw).items() if isinstance(value, Tensor)}
     except UserError:
