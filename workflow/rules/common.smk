@@ -57,7 +57,7 @@ os.environ.update(
     WFRAME_CLAIMS=CLAIMS,
 )
 if workflow.is_main_process:  # for messages that repeat the user's own command
-    os.environ["WFRAME_COMMAND"] = shlex.join(["snakemake", *sys.argv[1:]])
+    os.environ.update(WFRAME_COMMAND=shlex.join(["snakemake", *sys.argv[1:]]))
 
 
 def made():
