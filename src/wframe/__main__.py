@@ -23,13 +23,17 @@ COMMANDS = {
     "plan": ("wframe.jobs.plan", "estimate what an edition costs: groups, operations, memory, jobs, hours"),
     "train": ("wframe.engine.train", "train FRAME or wFRAME on groups of nine images (Algorithm 1)"),
     "bench": ("wframe.engine.bench", "compare the engine with a naive PyTorch loop and the machine's ceiling"),
-    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN) on prepared images"),
+    "baseline": ("wframe.baselines.train", "train a baseline (DCGAN, Improved GAN, ALI, WINN) on prepared images"),
     "weights": ("wframe.scores.weights", "fetch or check the classifier's weights, and record why any are missing"),
     "score": ("wframe.scores.score", "score a set of images and measure their distance to the training images"),
     "score-table": ("wframe.scores.table", "make the table of all scores"),
     "few-images": (
         "wframe.measurements.few_images",
         "measure how close a baseline comes to the few images it was trained on",
+    ),
+    "reconstruct": (
+        "wframe.measurements.reconstructions",
+        "measure how far held-out images are from their reconstructions: a baseline's, FRAME's, wFRAME's",
     ),
     "piecewise": ("wframe.measurements.piecewise", "test whether ∇ₓΦ is constant around the final chains (Remark 2)"),
     "gain": ("wframe.measurements.gain", "measure, by group, how near the penalty's step of θ is to instability"),

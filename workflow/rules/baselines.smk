@@ -1,7 +1,7 @@
 """Baselines: other models, trained on the same images.
 
 INPUTS:  results/data/{dataset}/{class}.npy
-OUTPUTS: results/baselines/{baseline}/{repeat}.safetensors, .parquet, .json
+OUTPUTS: results/baselines/{baseline}/{repeat}.safetensors, -weights.safetensors, .parquet, .json
 """
 
 
@@ -11,6 +11,7 @@ rule baseline:
         of(runs.baseline_images),
     output:
         images="results/baselines/{baseline}/{repeat}.safetensors",
+        weights="results/baselines/{baseline}/{repeat}-weights.safetensors",
         losses="results/baselines/{baseline}/{repeat}.parquet",
         record="results/baselines/{baseline}/{repeat}.json",
     log:

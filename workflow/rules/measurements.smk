@@ -2,7 +2,8 @@
 
 INPUTS:  results/runs/**, results/baselines/**, results/data/**, results/bank.safetensors
 OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/piecewise.csv,
-         results/measurements/gain.csv, results/measurements/quality.csv
+         results/measurements/reconstructions/{baseline}.csv and .safetensors, results/measurements/gain.csv,
+         results/measurements/quality.csv
 """
 
 
@@ -25,6 +26,29 @@ rule few_images:
     shell:
         "python -P -m wframe --step {params.step:q} few-images {params.options:q} --samples {input.samples:q} --training {input.training:q}"
         " --bank {input.bank:q} --threads {threads} --out {output:q} 2> {log:q}"
+
+
+rule reconstruct:
+    """How far held-out images are from what a baseline makes of their codes, and FRAME and wFRAME by Langevin steps."""
+    input:
+        weights=of(runs.baseline_weights),
+        training=of(runs.baseline_images),
+        held_out=of(runs.baseline_held_out),
+        bank="results/bank.safetensors",
+    output:
+        table="results/measurements/reconstructions/{baseline}.csv",
+        images="results/measurements/reconstructions/{baseline}.safetensors",
+    log:
+        "results/logs/measurements/reconstructions/{baseline}.log",
+    conda:
+        "../../environment.yml"
+    threads: EDITION.job.threads
+    params:
+        options=of(options.reconstruct),
+        step=step("reconstruct"),
+    shell:
+        "python -P -m wframe --step {params.step:q} reconstruct {params.options:q} --weights {input.weights:q} --training {input.training:q}"
+        " --held-out {input.held_out:q} --bank {input.bank:q} --threads {threads} --out {output.table:q} 2> {log:q}"
 
 
 rule piecewise:

@@ -70,6 +70,27 @@ rule paper_figures:
         "python -P -m wframe --step {params.step:q} figures --paper --results results 2> {log}"
 
 
+rule baseline_figures:
+    """The loss curves of the baselines with their samples, and reconstructions; `index.json` lists them."""
+    input:
+        of_made(paths.baseline_files, "safetensors"),
+        of_made(paths.baseline_files, "parquet"),
+        of_made(paths.reconstructions),
+        config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
+    output:
+        "results/figures/baselines/index.json",
+    log:
+        "results/logs/figures/baselines.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        step=step("baseline_figures"),
+    shell:
+        "python -P -m wframe --step {params.step:q} figures --baselines --results results 2> {log}"
+
+
 rule claims:
     """Judge every claim of the paper."""
     input:
@@ -109,6 +130,7 @@ rule report:
         of_made(paths.of_studies, "results/figures/{study}/index.json"),
         of_made(runs.run_files, "json"),
         of_made(paths.baseline_files, "json"),
+        of_made(paths.baseline_figures),
         of_made(paths.score_tables),
         of_made(paths.score_records),
         of_made(runs.prepared_files, "parquet"),

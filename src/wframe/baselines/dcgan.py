@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from wframe.config.baselines import Training
+from wframe.baselines.batches import Batches
+from wframe.baselines.trainable import Trainable, learn
+from wframe.config.trainings.dcgan import Settings
 
 MEASURES = ("loss_D", "loss_G", "D_real", "D_fake")  # losses, and the mean probabilities of being real
 
@@ -36,70 +38,45 @@ def discriminator(side: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, bias=False))
 
 
-class DCGAN:
+class DCGAN(Trainable):
     """The two networks and their optimisers."""
 
-    def __init__(self, settings: Training, side: int, random: torch.Generator, device: torch.device) -> None:
-        self.G = generator(side, settings.width, settings.z)
-        self.D = discriminator(side, settings.width)
+    def __init__(self, settings: Settings, batches: Batches, random: torch.Generator) -> None:
+        self.settings, self.device = settings, batches.device
+        self.G = generator(batches.side, settings.width, settings.z)
+        self.D = discriminator(batches.side, settings.width)
         for module in (*self.G, *self.D):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.normal_(module.weight, 0.0, 0.02, random)
             elif isinstance(module, nn.BatchNorm2d):
                 nn.init.normal_(module.weight, 1.0, 0.02, random)
-        self.G.to(device)
-        self.D.to(device)
+        self.networks = {"G": self.G.to(self.device), "D": self.D.to(self.device)}
         betas = (settings.beta1, 0.999)
         self.adam_G = torch.optim.Adam(self.G.parameters(), settings.learning_rate, betas)
         self.adam_D = torch.optim.Adam(self.D.parameters(), settings.learning_rate, betas)
+        self.optimisers = {"adam_G": self.adam_G, "adam_D": self.adam_D}
 
-    def step(self, real: Tensor, z: Tensor) -> Tensor:
-        """One step of D on real and generated images, then one of G; return the measures, shape (4,)."""
+    def noise(self, count: int) -> Tensor:
+        """Return z ~ N(0, I), (count, z, 1, 1)."""
+        return torch.randn(count, self.settings.z).to(self.device)[:, :, None, None]
+
+    def step(self, t: int, batches: Batches) -> Tensor:
+        """One step of D on real and generated images, then one of G."""
         self.G.train()
-        fake = self.G(z[:, :, None, None])
-        on_real, on_fake = self.D(real), self.D(fake.detach())
+        fake = self.G(self.noise(self.settings.batch))
+        on_real, on_fake = self.D(batches[t]), self.D(fake.detach())
         loss_D = softplus(-on_real).mean() + softplus(on_fake).mean()  # −log D(x) − log(1 − D(G(z)))
-        self.adam_D.zero_grad()
-        loss_D.backward()
-        self.adam_D.step()
-
+        learn(self.adam_D, loss_D)
         loss_G = softplus(-self.D(fake)).mean()  # −log D(G(z))
-        self.adam_G.zero_grad()
-        loss_G.backward()
-        self.adam_G.step()
+        learn(self.adam_G, loss_G)
         measures = (loss_D, loss_G, on_real.sigmoid().mean(), on_fake.sigmoid().mean())
         return torch.stack([value.detach() for value in measures])
 
     @torch.no_grad()
-    def sample(self, z: Tensor) -> Tensor:
-        """Return the images of z (N, z), in [−1, 1]; with batch norm's running means, so each is its own."""
+    def sample(self, noise: Tensor) -> Tensor:
+        """Return images, with batch norm's running means, so that each is its own."""
         self.G.eval()
-        return self.G(z[:, :, None, None])
-
-    def state(self) -> dict[str, Tensor]:
-        """Return everything that training changes, as named tensors."""
-        tensors: dict[str, Tensor] = {}
-        for name, network in (("G", self.G), ("D", self.D)):
-            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-        for name, adam in (("adam_G", self.adam_G), ("adam_D", self.adam_D)):
-            for index, values in adam.state_dict()["state"].items():
-                tensors |= {f"{name}.{index}.{key}": value for key, value in values.items()}
-        return tensors
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Set what `state` returned."""
-        for name, network in (("G", self.G), ("D", self.D)):
-            network.load_state_dict(_below(name, tensors))
-        for name, adam in (("adam_G", self.adam_G), ("adam_D", self.adam_D)):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in _below(name, tensors).items():
-                index, _, what = key.partition(".")
-                state.setdefault(int(index), {})[what] = value
-            adam.load_state_dict({**adam.state_dict(), "state": state})
-
-
-def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        return self.G(noise)
 
 
 build = DCGAN

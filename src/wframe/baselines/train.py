@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
 
+from wframe.baselines.batches import Batches
 from wframe.baselines.trainer import Trained, Work, train
 from wframe.config.base import explain, with_changes
-from wframe.config.baselines import Training, unsupported_side
+from wframe.config.baselines import training
+from wframe.config.training import Training
 from wframe.data.arrays import load_all, load_images
 from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe baseline`."""
     add = parser.add_argument
     add("--images", type=Path, nargs="+", required=True, help="prepared images (.npy), one file per class")
-    add("--out", type=Path, required=True, help="results: OUT.safetensors, OUT.parquet and OUT.json")
+    add("--out", type=Path, required=True, help="results: OUT.safetensors, OUT-weights.safetensors, .parquet, .json")
     add("--settings", type=json.loads, default={}, help="the training's settings as JSON")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, say --set steps=1000")
     add("--dataset", default="images", help="a name, for the random key and the record")
@@ -57,11 +60,9 @@ def main(args: argparse.Namespace) -> int:
         "code": code_hash("wframe.baselines.train", module),
         "device": device.type,
     }
+    names = (args.seed, args.dataset, args.class_, settings.model, args.repeat)
     work = Work(
-        settings=settings,
-        images=images,
-        names=(args.seed, args.dataset, args.class_, settings.model, args.repeat),
-        device=device,
+        Batches(settings, images, names, device, classes_of(args.images, settings)),
         key=sha256_json(identity),
         checkpoints=args.checkpoints or args.out.parent / ".checkpoints",
         every=args.checkpoint_every,
@@ -72,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
     except Stopped as stopped:
         print(f"{work.title}: {stopped}", file=sys.stderr)
         return 75
-    write_results(args.out, trained)
+    write_results(args.out, trained, settings)
     write_json(
         args.out.with_name(args.out.name + ".json"),
         identity
@@ -108,7 +109,7 @@ def parse_settings(values: dict[str, Any], changes: list[str]) -> Training:
         UserError: an unknown name or an impossible value.
     """
     try:
-        return Training.model_validate(with_changes(values, changes))
+        return training(with_changes(values, changes))
     except ValidationError as error:
         raise UserError(explain(error, "the settings")) from None
 
@@ -120,10 +121,10 @@ def load_training_images(files: list[Path], settings: Training) -> np.ndarray:
         UserError: not prepared arrays, sides that the networks can't make, or fewer images than a batch.
     """
     images = load_all(files, settings.images)
-    if images.shape[1] != images.shape[2] or unsupported_side(images.shape[1]):
-        problem = (
-            unsupported_side(images.shape[1]) or f"images of {images.shape[2]}×{images.shape[1]} pixels aren't square"
-        )
+    height, width = images.shape[1:3]
+    if height != width:
+        raise UserError(f"{files[0]}: images of {width}×{height} pixels aren't square")
+    if problem := settings.unsupported_side(height):
         raise UserError(f"{files[0]}: {problem}")
     for path in files:
         if (found := len(load_images(path))) < (settings.images or 0):
@@ -134,6 +135,12 @@ def load_training_images(files: list[Path], settings: Training) -> np.ndarray:
             f"set duplicate_to (the paper repeats a few up to 10,000), or a smaller batch"
         )
     return images
+
+
+def classes_of(files: list[Path], settings: Training) -> np.ndarray:
+    """Return each training image's class: that of its file, from 0."""
+    counts = [len(load_images(path)[: settings.images]) for path in files]
+    return np.repeat(np.arange(len(files)), counts)
 
 
 def spread(images: np.ndarray, pairs: int = 1000) -> float | None:
@@ -147,9 +154,12 @@ def spread(images: np.ndarray, pairs: int = 1000) -> float | None:
     return round(float(np.sqrt(np.square(differences).mean((1, 2, 3))).mean()), 3)
 
 
-def write_results(out: Path, trained: Trained) -> None:
-    """Write OUT.safetensors (images, snapshots) and OUT.parquet (the measures of every step)."""
+def write_results(out: Path, trained: Trained, settings: Training) -> None:
+    """Write OUT.safetensors (images, snapshots), OUT.parquet (every step's measures), OUT-weights.safetensors."""
     with atomic_write(out.with_name(out.name + ".safetensors")) as part:
         save_file({"images": trained.images, "snapshots": trained.snapshots}, part)
     with atomic_write(out.with_name(out.name + ".parquet")) as part:
         trained.measures.to_parquet(part, index=False)
+    about = {"wframe": json.dumps({"settings": settings.model_dump(mode="json"), "side": trained.images.shape[1]})}
+    with atomic_write(out.with_name(out.name + "-weights.safetensors")) as part:
+        save_tensors({name: tensor.contiguous() for name, tensor in trained.weights.items()}, part, about)

@@ -1,37 +1,19 @@
-"""Baselines: how the models that FRAME and wFRAME are compared with are trained."""
+"""Baselines: the models that FRAME and wFRAME are compared with, and how an edition's entry becomes one's settings."""
 
-from typing import Annotated
+import importlib
+from typing import Annotated, Any, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetCoreSchemaHandler, create_model
+from pydantic_core import CoreSchema, core_schema
 
 from wframe.config.base import Model, Name, OneOf
+from wframe.config.training import Training
 from wframe.runtime.code import module_names
 
-MODELS = tuple(name for name in module_names("wframe.baselines") if name not in ("train", "trainer"))
-
-
-class Training(Model):
-    """How a baseline is trained, with DCGAN's settings (Radford et al. 2016) as defaults."""
-
-    model: Annotated[str, OneOf(MODELS)] = Field(description="a module of src/wframe/baselines")
-    images: int | None = Field(None, ge=1, description="first images of each class to train on; null: all")
-    duplicate_to: int | None = Field(
-        None, ge=2, description="repeat the images up to this number (the paper's Figure 6: 10,000)"
-    )
-    steps: int = Field(ge=1, description="optimiser steps of each network")
-    batch: int = Field(64, ge=2)
-    width: int = Field(128, ge=4, description="channels of the layers at half the images' side")
-    z: int = Field(100, ge=1, description="size of the random vector that a sample is made from")
-    learning_rate: float = Field(2e-4, gt=0, lt=1, description="Adam's")
-    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁")
-    samples: int = Field(50_000, ge=1, description="images to generate after training")
-    snapshots: tuple[int, ...] = Field((), description="steps after which 36 samples are kept, of the same z")
-
-    @model_validator(mode="after")
-    def _a_batch_can_be_drawn(self) -> "Training":
-        if self.duplicate_to is not None and self.duplicate_to < self.batch:
-            raise ValueError(f"duplicate_to {self.duplicate_to} is less than a batch of {self.batch}")
-        return self
+MODELS = module_names("wframe.config.trainings")
+SETTINGS: dict[str, type[Training]] = {
+    name: importlib.import_module(f"wframe.config.trainings.{name}").Settings for name in MODELS
+}
 
 
 class Baseline(Training):
@@ -42,9 +24,38 @@ class Baseline(Training):
     class_: Name | None = Field(None, alias="class", description="the class to train on; null: all of the dataset")
     repeats: int = Field(1, ge=1, description="trainings with other initial weights, batches and z")
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the training is told: all but where the entry stands in the edition."""
+        return self.model_dump(mode="json", include=set(SETTINGS[self.model].model_fields))
 
-def unsupported_side(side: int) -> str | None:
-    """Return why networks that double their side from 4 up can't make images of this side; None if they can."""
-    if side >= 16 and side & (side - 1) == 0:
-        return None
-    return f"images of {side} pixels, but the networks double their side from 4 up: 16, 32, 64, 128, ..."
+
+def _entry(name: str, settings: type[Any]) -> type[Baseline]:
+    return create_model(f"Baseline_{name}", __base__=(settings, Baseline), __doc__=Baseline.__doc__)
+
+
+ENTRIES = {name: _entry(name, settings) for name, settings in SETTINGS.items()}
+
+
+class _Choice(Model, extra="ignore"):
+    model: Annotated[str, OneOf(MODELS)]
+
+
+def training(values: dict[str, Any]) -> Training:
+    """Return the settings of the model that `values` names, checked."""
+    return SETTINGS[_Choice.model_validate(values).model].model_validate(values)
+
+
+class OfItsModel:
+    """An annotation: an entry is checked by the settings of its model, and by no other's."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return a schema that chooses the model first; as JSON, any of them."""
+        entries = handler.generate_schema(Union[tuple(ENTRIES.values())])  # noqa: UP007
+
+        def check(values: Any, _: Any) -> Any:
+            if isinstance(values, Baseline):
+                return values
+            return ENTRIES[_Choice.model_validate(values).model].model_validate(values)
+
+        return core_schema.no_info_wrap_validator_function(check, entries)

@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from wframe.config.base import Model, Name, explain, require
-from wframe.config.baselines import Baseline, unsupported_side
+from wframe.config.baselines import Baseline, OfItsModel
 from wframe.config.datasets import LU_ZHU_WU, PAPER_CONSTANTS, PAPER_INPUTS, PAPER_READERS, Bank, Dataset
 from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
@@ -17,7 +17,13 @@ from wframe.files import read_yaml
 
 PAPER = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}  # on every dataset (section "Empirical Setup")
 
-RESERVED = ("claims", "paper", "scores", "theory")  # what results/tables and results/figures have beside studies
+RESERVED = (
+    "baselines",
+    "claims",
+    "paper",
+    "scores",
+    "theory",
+)  # names in results/tables and results/figures
 
 
 class Edition(Model):
@@ -41,7 +47,9 @@ class Edition(Model):
     learning: Learning = Learning()
     datasets: dict[Name, Dataset] = Field(min_length=1)
     studies: dict[Name, Study] = Field(min_length=1)
-    baselines: dict[Name, Baseline] = Field({}, description="models that FRAME and wFRAME are compared with")
+    baselines: dict[Name, Annotated[Baseline, OfItsModel()]] = Field(
+        {}, description="models that FRAME and wFRAME are compared with"
+    )
     scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
     _left_out: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)  # see wframe.jobs.left_out
 
@@ -123,12 +131,14 @@ class Edition(Model):
 
     @model_validator(mode="after")
     def _baselines_are_possible(self) -> "Edition":
+        if self.baselines and "baselines" in self.studies:
+            raise ValueError("studies: `baselines` is the name of the baselines' figures: rename this study")
         for name, baseline in self.baselines.items():
             require("dataset", baseline.dataset, self.datasets, f"baselines.{name}.dataset")
             entry = self.datasets[baseline.dataset]
             if baseline.class_ is not None:
                 require("class", baseline.class_, entry.classes, f"baselines.{name}.class")
-            if problem := unsupported_side(entry.size):
+            if problem := baseline.unsupported_side(entry.size):
                 raise ValueError(f"baselines.{name}.dataset: {baseline.dataset!r} has {problem}")
         return self
 

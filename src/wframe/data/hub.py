@@ -61,7 +61,9 @@ def listing(where: Place, patience: Patience) -> dict[str, Remote]:
             where.repository, repo_type=where.kind, revision=where.commit, recursive=True, expand=False
         )
         return {
-            item.path: Remote(item.lfs.size if item.lfs else item.size, item.lfs and item.lfs.sha256, item.blob_id)
+            item.path: Remote(
+                item.lfs.size if item.lfs else item.size, item.lfs.sha256 if item.lfs else None, item.blob_id
+            )
             for item in tree
             if isinstance(item, RepoFile)
         }

@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from wframe.figures import datasets, settings
+from wframe.figures import baselines, datasets, settings
 from wframe.figures.canvas import STYLE, Figure, save
 from wframe.figures.paper import FIGURES as PAPER_FIGURES
 from wframe.files import write_json
@@ -28,18 +28,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("study", nargs="?", help="the study's name in the configuration")
     which.add_argument("--paper", action="store_true", help="the paper's Figures 1 to 9 instead")
+    which.add_argument("--baselines", action="store_true", help="the curves and samples of the baselines instead")
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Draw the figures of a study or of the paper; write `index.json`, which lists them in order, last."""
+    """Draw the figures of a study, the paper's or the baselines'; write `index.json`, which lists them, last."""
     store = Store(args.results, load_made(args.results))
-    folder = args.results / "figures" / ("paper" if args.paper else args.study)
+    folder = args.results / "figures" / ("paper" if args.paper else "baselines" if args.baselines else args.study)
     for stale in folder.glob("*") if folder.is_dir() else []:
         stale.unlink()
     with plt.rc_context(STYLE):
         if args.paper:
             index = draw_paper(store, folder)
+        elif args.baselines:
+            index = [
+                save(figure, folder)
+                for draw in (baselines.trainings, baselines.reconstructed)
+                for figure in draw(store)
+            ]
         else:
             draws = FIGURES[store.study(args.study).show]
             index = [save(figure, folder) for draw in draws for figure in draw(store, args.study)]

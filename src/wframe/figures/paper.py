@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from safetensors.numpy import load_file
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import PAGE, Figure, plain, show, tile
@@ -162,27 +161,31 @@ def figure_5(store: Store) -> Figure:
 
 
 def figure_6(store: Store) -> Figure:
-    """A few images: the inputs, DCGAN's random outputs, wFRAME's outputs."""
+    """A few images: the inputs, DCGAN's random outputs (and other baselines' on the same images), wFRAME's outputs."""
     name = "dcgan-few"
     if name not in store.edition.baselines:
         raise NotAvailable(f"this edition trains no baseline {name!r}")
     entry = store.edition.baselines[name]
     class_ = entry.class_ or store.edition.datasets[entry.dataset].classes[0]
     run = store.run("collapse", entry.dataset, "wframe", None, class_)
-    ours = store.images(run)[0]
-    theirs = load_file(store.folder / "baselines" / name / "0.safetensors")["images"][:ROW]
-    inputs = store.observed(run, 0)
-    canvas, axes = plt.subplots(3, 1, figsize=(PAGE, 2.6))
-    for ax, label, images in zip(axes, ("inputs", "DCGAN", "wFRAME"), (inputs, theirs, ours), strict=True):
+    rows = {"inputs": store.observed(run, 0), "DCGAN": store.samples(name)}
+    for other, baseline in store.edition.baselines.items():
+        same = (baseline.dataset, baseline.class_, baseline.images) == (entry.dataset, entry.class_, entry.images)
+        if same and baseline.duplicate_to and other != name:
+            rows[(baseline.title or other).split(" on ")[0]] = store.samples(other)
+    rows["wFRAME"] = store.images(run)[0]
+    canvas, axes = plt.subplots(len(rows), 1, figsize=(PAGE, 0.87 * len(rows)))
+    for ax, (label, images) in zip(axes, rows.items(), strict=True):
         show(ax, images[:ROW], columns=ROW)
         ax.set_ylabel(label)
     return Figure(
         "figure-6",
         "A few images",
-        f"Inputs (for DCGAN, duplicated to {entry.duplicate_to or len(inputs):,}), DCGAN's outputs, wFRAME's chains.",
-        "Three rows of nine images: the inputs, DCGAN's outputs, wFRAME's outputs.",
+        f"Inputs, for DCGAN repeated up to {entry.duplicate_to or len(rows['inputs']):,}; the baselines' outputs; "
+        "wFRAME's chains.",
+        f"Rows of nine images: {', '.join(rows)}.",
         canvas,
-        pd.DataFrame({"row": ["inputs", "DCGAN", "wFRAME"], "images": [len(inputs), len(theirs), len(ours)]}),
+        pd.DataFrame({"row": list(rows), "images": [len(images[:ROW]) for images in rows.values()]}),
     )
 
 

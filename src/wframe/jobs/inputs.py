@@ -122,3 +122,8 @@ def score_code(edition: Edition, row: str) -> str:
     """Return the hash of the scoring code; other extractors don't count."""
     assert edition.scores is not None, "only an edition with scores has rows"
     return code_hash("wframe.scores.score", f"wframe.scores.extractors.{edition.scores.extractor}")
+
+
+def reconstruct_code(edition: Edition, baseline: str) -> str:
+    """Return the hash of what reconstructs; another baseline's code doesn't count."""
+    return code_hash("wframe.measurements.reconstructions", f"wframe.baselines.{edition.baselines[baseline].model}")

@@ -53,6 +53,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "score": (options.score, inputs.score_code),
     "score_table": (_code("wframe.scores.table"),),
     "few_images": (options.few_images, _code("wframe.measurements.few_images")),
+    "reconstruct": (options.reconstruct, inputs.reconstruct_code),
     "piecewise": (_group_size, _code("wframe.measurements.piecewise")),
     "gain": (_group_size, _code("wframe.measurements.gain")),
     "quality": (_code("wframe.measurements.quality"),),
@@ -60,6 +61,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "summarise": (_code("wframe.results.summarise"),),
     "figures": (_code("wframe.figures.command"),),
     "paper_figures": (_code("wframe.figures.command"),),
+    "baseline_figures": (_code("wframe.figures.command"),),
     "claims": (_claims, _code("wframe.claims.command", "wframe.claims.judges.*")),
     "report": (_code("wframe.report.page"),),
 }

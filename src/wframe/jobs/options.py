@@ -5,7 +5,6 @@ A rule's options are one of its parameters: when they change, its outputs are re
 
 import json
 
-from wframe.config.baselines import Training
 from wframe.config.edition import Edition
 from wframe.config.learning import Method
 from wframe.jobs import runs as planned
@@ -57,8 +56,7 @@ def train(
 def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:
     """Return the options of `wframe baseline`."""
     entry = edition.baselines[baseline]
-    settings = entry.model_dump(mode="json", include=set(Training.model_fields))
-    options = ["--settings", json.dumps(settings, sort_keys=True)]
+    options = ["--settings", json.dumps(entry.settings, sort_keys=True)]
     options += ["--dataset", entry.dataset, "--class", entry.class_ or "all"]
     return [*options, "--repeat", repeat, "--seed", str(edition.seed), "--device", edition.device]
 
@@ -97,4 +95,14 @@ def few_images(edition: Edition, baseline: str) -> list[str]:
     """Return the options of `wframe few-images`."""
     entry = edition.baselines[baseline]
     options = ["--group-size", str(edition.learning.M)]
+    return options + (["--images", str(entry.images)] if entry.images else [])
+
+
+def reconstruct(edition: Edition, baseline: str) -> list[str]:
+    """The options of `wframe reconstruct`."""
+    entry = edition.baselines[baseline]
+    study = next(iter(edition.studies))
+    setting = next(iter(edition.studies[study].settings))
+    constants = edition.constants(study, entry.dataset, setting, "wframe").model_dump(by_alias=True)
+    options = ["--name", entry.model, "--constants", json.dumps(constants, sort_keys=True)]
     return options + (["--images", str(entry.images)] if entry.images else [])

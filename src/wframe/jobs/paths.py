@@ -21,6 +21,11 @@ def baseline_files(edition: Edition, ending: str) -> list[str]:
     ]
 
 
+def baseline_figures(edition: Edition) -> list[str]:
+    """Return the list of the baselines' figures, where an edition has baselines."""
+    return ["results/figures/baselines/index.json"] if edition.baselines else []
+
+
 def score_records(edition: Edition) -> list[str]:
     """Return the records of the score table's rows."""
     return [f"results/scores/{row}.json" for row in edition.scores.rows] if edition.scores else []
@@ -42,10 +47,25 @@ def of_studies(edition: Edition, pattern: str) -> list[str]:
 
 
 def measurements(edition: Edition) -> list[str]:
-    """Return the tables of measurements: of each baseline on few images, of wFRAME's chains, and of groups."""
+    """Return the tables of measurements: of baselines on few images or with an encoder, of chains, of groups."""
     few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
     methods = next(iter(edition.studies.values())).methods
     piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []
     compared = ["results/measurements/quality.csv"] if set(methods) == {"frame", "wframe"} else []
     gains = ["results/measurements/gain.csv"] if "collapse" in edition.studies else []
-    return [f"results/measurements/few-images/{name}.csv" for name in few] + piecewise + compared + gains
+    return (
+        [f"results/measurements/few-images/{name}.csv" for name in few]
+        + reconstructions(edition)
+        + piecewise
+        + compared
+        + gains
+    )
+
+
+def reconstructions(edition: Edition) -> list[str]:
+    """Return the tables of reconstructions: of each baseline that has an encoder."""
+    return [
+        f"results/measurements/reconstructions/{name}.csv"
+        for name, baseline in edition.baselines.items()
+        if baseline.reconstructs and not baseline.duplicate_to
+    ]

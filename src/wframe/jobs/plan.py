@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from wframe.baselines.cost import training_cost
 from wframe.config import edition as editions
 from wframe.config.devices import ASSUMED_SHARE, DEVICES, seconds_on
 from wframe.config.edition import Edition
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print one row per study, dataset and method: groups, operations, memory, jobs, hours."""
+    """Print one row per study, dataset and method, and one per baseline: operations, memory, jobs, hours."""
     edition = editions.load(args.configfile)
     rows = [row for study in edition.studies for row in study_rows(edition, study, args.results)]
     if args.on:
@@ -52,10 +53,20 @@ def main(args: argparse.Namespace) -> None:
         rates = {side: measure_rate(side, device) for side in sorted({row["side"] for row in rows})}
         measured = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s at {side}×{side}" for side, rate in rates.items())
         note = f"Hours on this machine ({device_name(device)}), measured briefly just now: {measured}."
+    others = [baseline_row(edition, name) for name in edition.baselines]
+    for row in others:
+        rates.setdefault(row["side"], rates[min(rates, key=lambda side: abs(side - row["side"]))])
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(as_table(rows, rates))
     total = sum(row["flops"] / rates[row["side"]] for row in rows)
     console.print(f"Total: {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs. {note}")
+    if others:
+        console.print(baselines_table(others, rates))
+        total = sum(row["flops"] / rates[row["side"]] for row in others)
+        console.print(
+            f"Total: {total / 3600:,.2f} h of training baselines, at the same rate. Images that climb a classifier's "
+            "score (WINN's) are taken to climb as far as they may; most stop earlier."
+        )
     if edition.inputs():
         console.print(downloads(edition, args.registry))
     if edition.job.gpu:
@@ -107,6 +118,22 @@ def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, An
     return rows
 
 
+def baseline_row(edition: Edition, name: str) -> dict[str, Any]:
+    """Return the costs of one baseline, over its repeats."""
+    entry = edition.baselines[name]
+    side = edition.datasets[entry.dataset].size
+    cost = training_cost(entry, side)
+    return {
+        "baseline": name,
+        "model": entry.model,
+        "side": side,
+        "steps": entry.length,
+        "repeats": entry.repeats,
+        "flops": cost.flops * entry.repeats,
+        "bytes": cost.bytes,
+    }
+
+
 def groups_of_class(edition: Edition, study: str, dataset: str, class_: str, results: Path) -> int | None:
     """Return the number of groups in a class: from the prepared images, else from the configuration, else None."""
     array = results / "data" / dataset / f"{class_}.npy"
@@ -133,6 +160,27 @@ def as_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
             f"{row['flops'] / 1e15:,.4g}",
             f"{row['bytes'] * 100 / 1e9:.2f}",
             f"{row['jobs']:,}",
+            f"{row['flops'] / rates[row['side']] / 3600:,.3g}",
+        )
+    return table
+
+
+def baselines_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
+    """Return the baselines' rows as a table for people."""
+    table = Table(box=None, header_style="bold")
+    for title in ("baseline", "model"):
+        table.add_column(title)
+    for title in ("side", "steps", "repeats", "PFLOP", "GB", "hours"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(
+            row["baseline"],
+            row["model"],
+            str(row["side"]),
+            f"{row['steps']:,}",
+            str(row["repeats"]),
+            f"{row['flops'] / 1e15:,.4g}",
+            f"{row['bytes'] / 1e9:.2f}",
             f"{row['flops'] / rates[row['side']] / 3600:,.3g}",
         )
     return table

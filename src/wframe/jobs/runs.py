@@ -103,6 +103,23 @@ def baseline_samples(edition: Edition, baseline: str) -> list[str]:
     ]
 
 
+def baseline_weights(edition: Edition, baseline: str) -> str:
+    """Return the trained networks of a baseline's first repeat."""
+    return f"results/baselines/{baseline}/0-weights.safetensors"
+
+
+def held_out_files(edition: Edition, dataset: str, training: list[str]) -> list[str]:
+    """Return prepared arrays of real images that weren't trained on, or in which some weren't, of the same classes."""
+    other = edition.scores.held_out.get(dataset, dataset) if edition.scores else dataset
+    known, classes = edition.datasets[other].classes, {Path(file).stem for file in training}
+    return prepared(other, [class_ for class_ in known if class_ in classes] or known)
+
+
+def baseline_held_out(edition: Edition, baseline: str) -> list[str]:
+    """Return the files with real images that a baseline wasn't trained on."""
+    return held_out_files(edition, edition.baselines[baseline].dataset, baseline_images(edition, baseline))
+
+
 def first_samples(edition: Edition, most: int) -> list[str]:
     """Return the samples of the first wFRAME runs (at most `most`) of the first study, one shard each."""
     chosen = [run for run in runs(edition, next(iter(edition.studies))) if run.method == "wframe"]
@@ -175,8 +192,6 @@ def score_row(edition: Edition, name: str) -> RowFiles:
             for repeat in range(study.repeats)
         ]
         about |= {"method": row.method, "title": METHODS[row.method], "setting": setting}
-    other = edition.scores.held_out.get(dataset, dataset)
-    known, classes = edition.datasets[other].classes, {Path(file).stem for file in training}
-    held_out = prepared(other, [class_ for class_ in known if class_ in classes] or known)
+    held_out = held_out_files(edition, dataset, training)
     about |= {"dataset": dataset} | ({"title": row.title} if row.title else {})
     return RowFiles(training, samples, learned, held_out, about)

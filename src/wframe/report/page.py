@@ -63,6 +63,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         theory_figures=read_json(results / "figures" / "theory" / "index.json"),
         scores=views.scores_view(results, edition),
         baselines=views.baselines_view(results, edition),
+        baseline_figures=views.baseline_figures(results, edition),
         jobs=views.jobs_view(edition, manifest["runs"]),
         studies=[views.study_view(results, edition, name, manifest) for name in edition.studies],
         datasets=[views.dataset_view(results, edition, name) for name in edition.datasets],

@@ -71,6 +71,11 @@ def baselines_view(results: Path, edition: Edition) -> dict[str, dict[str, Any]]
     }
 
 
+def baseline_figures(results: Path, edition: Edition) -> list[dict[str, Any]]:
+    """Return the figures of the baselines, each with its curves and samples; none where the edition has none."""
+    return read_json(results / "figures" / "baselines" / "index.json") if edition.baselines else []
+
+
 def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return where each shard ran, for how long, how often it was resumed, and the planned time.
 

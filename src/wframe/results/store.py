@@ -104,6 +104,10 @@ class Store:
         """Return a run's first shard: `images` (G, M, H, W, 3) or `snapshots` (S, M, H, W, 3)."""
         return load_file(self.folder / "runs" / run.folder / "0.safetensors")[kind]
 
+    def samples(self, baseline: str) -> np.ndarray:
+        """Return the samples of a baseline's first repeat (N, H, W, 3)."""
+        return load_file(self.folder / "baselines" / baseline / "0.safetensors")["images"]
+
     def observed(self, run: Run, group: int) -> np.ndarray:
         """Return a group's observed images (M, H, W, 3)."""
         array = np.load(self.folder / "data" / run.dataset / f"{run.class_}.npy", mmap_mode="r")
