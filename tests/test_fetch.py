@@ -1,5 +1,6 @@
 """Fetching, against a real HTTP server that misbehaves in all the ways that servers do."""
 
+import contextlib
 import hashlib
 import http.server
 import io
@@ -22,7 +23,8 @@ import yaml
 from wframe.__main__ import main
 from wframe.data import download
 from wframe.data.records import keep_in_lock
-from wframe.data.registry import load_registry
+from wframe.data.refused import Refused
+from wframe.data.registry import File, load_registry
 
 ROOT = Path(__file__).parent.parent
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -38,6 +40,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
         self.ranges: list[str | None] = []
+        self.if_ranges: list[str | None] = []
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
@@ -113,6 +116,42 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(rest)
+        elif what == "/elsewhere":  # goes on at another place than asked
+            self.send(
+                206, rest, Content_Range=f"bytes 0-{len(rest) - 1}/{len(server.content)}"
+            ) if start else self.send(200, server.content)
+        elif what == "/empty":
+            self.send(200, b"")
+        elif what == "/more":  # sends for ever
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(40):
+                self.wfile.write(bytes(1_000_000))
+        elif what == "/trickle":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(server.content)))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for byte in server.content[:300]:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(0.02)
+        elif what == "/versions":  # cut in the middle; then another version of the file
+            tag = '"one"' if first else '"two"'
+            server.content = server.content if first else bytes(reversed(CONTENT))
+            same = self.headers.get("If-Range") in (None, tag)
+            server.if_ranges.append(self.headers.get("If-Range"))
+            body = rest if same else server.content
+            self.send_response(206 if start and same else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", tag)
+            self.end_headers()
+            self.wfile.write(body[: 1_000_000 if first else None])
+            if first:
+                self.wfile.flush()
+                self.connection.close()
+        elif what == "/encoded":  # says that an archive is content-encoded
+            self.send(200, rest, Content_Encoding="gzip")
         elif what == "/moved":
             self.send(302, b"", Location="/good")
         elif what == "/slow":
@@ -265,6 +304,88 @@ def test_without_a_checksum_the_first_fetch_is_held_to(tmp_path: Path, server: S
     server.content = CONTENT[:-1] + b"x"
     assert fetch(tmp_path, path) == 2
     assert "the first fetch had" in capsys.readouterr().err and not target(tmp_path).exists()
+
+
+UNKNOWN = {"md5": None, "size": None}
+
+
+def test_without_a_hash_two_versions_are_never_joined(tmp_path: Path, server: Server):
+    """The first half of one version isn't followed by the second half of another one."""
+    assert fetch(tmp_path, registry(tmp_path, server.url("/versions"), **UNKNOWN)) == 0
+    assert server.if_ranges == [None, '"one"']
+    assert target(tmp_path).read_bytes() == bytes(reversed(CONTENT))
+
+
+def test_without_a_hash_or_a_tag_a_cut_off_download_begins_again(tmp_path: Path, server: Server):
+    assert fetch(tmp_path, registry(tmp_path, server.url("/deaf"), **UNKNOWN)) == 0
+    assert server.ranges == [None, None] and target(tmp_path).read_bytes() == CONTENT
+    (tmp_path / "o/data/thing").mkdir(parents=True)
+    (tmp_path / "o/data/thing/thing.bin.part").write_bytes(b"of another file" * 100)
+    assert fetch(tmp_path / "o", registry(tmp_path, server.url("/good"), **UNKNOWN)) == 0
+    assert target(tmp_path / "o").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("/empty", "the server sent an empty file"),
+        ("/endless", "doesn't say how long the file is, and no hash is known"),
+    ],
+)
+def test_without_a_hash_what_might_be_cut_off_is_refused(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, way: str, reason: str
+):
+    assert fetch(tmp_path, registry(tmp_path, server.url(way), **UNKNOWN)) == 2
+    assert reason in capsys.readouterr().err and not target(tmp_path).exists()
+    assert not (tmp_path / "data/inputs.lock.json").exists(), "nothing wrong is pinned"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_broken_archive_is_never_pinned(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, kind: str):
+    whole = archive(kind, "deep/a", "deep/b")
+    file = {"name": f"t.{kind}", **UNKNOWN}
+    for broken in (whole[: len(whole) // 2], whole[: len(whole) // 2] + b"x" * (len(whole) - len(whole) // 2)):
+        server.content = broken
+        assert fetch(tmp_path, registry(tmp_path, server.url("/good"), **file)) == 2
+        assert "not a whole" in capsys.readouterr().err
+    assert not (tmp_path / "data/inputs.lock.json").exists()
+    server.content = whole
+    assert fetch(tmp_path, registry(tmp_path, server.url("/good"), **file)) == 0
+    encoded = tmp_path / "encoded"
+    assert fetch(encoded, registry(tmp_path, server.url("/encoded"), **file)) == 0
+    assert (encoded / f"data/thing/t.{kind}").read_bytes() == whole, "as the archive is, whatever the server calls it"
+
+
+def test_a_stated_size_is_a_limit(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+    path = registry(tmp_path, server.url("/more"), server.url("/good"))
+    assert fetch(tmp_path, path) == 0 and target(tmp_path).read_bytes() == CONTENT
+    assert fetch(tmp_path / "o", registry(tmp_path, server.url("/more"))) == 2
+    assert f"sends more than {len(CONTENT):,} bytes" in capsys.readouterr().err
+    assert not list((tmp_path / "o/data/thing").glob("*.part"))
+
+
+def test_a_server_that_goes_on_elsewhere_is_not_believed(tmp_path: Path, server: Server):
+    target(tmp_path).parent.mkdir(parents=True)
+    target(tmp_path).with_name("thing.bin.part").write_bytes(CONTENT[:1_000_000])
+    assert fetch(tmp_path, registry(tmp_path, server.url("/elsewhere"))) == 0
+    assert target(tmp_path).read_bytes() == CONTENT
+
+
+def test_a_trickle_is_silence(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch):
+    part = download.Part(tmp_path / "x.part")
+    impatient = download.Patience(timeout=2, tries=1, watched=0.3, slowest=500)
+    with pytest.raises(Refused, match="Timeout"):
+        download.transfer(server.url("/trickle"), part, File(name="x"), True, impatient)
+
+
+def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+    for name in ("../x", ".fetched.json", "a/../../x", "/x"):
+        assert fetch(tmp_path, registry(tmp_path, server.url("/good"), name=name)) == 2
+        assert "thing.files.0.name" in capsys.readouterr().err
+    server.content = archive("zip", "t.zip")
+    own = {"name": "t.zip", "unpack": True, **UNKNOWN}
+    assert fetch(tmp_path, registry(tmp_path, server.url("/good"), **own)) == 2
+    assert "would take the place of one of our own files" in capsys.readouterr().err
 
 
 def test_a_sha256_prefix_is_checked(tmp_path: Path, server: Server):

@@ -57,17 +57,18 @@ os.environ.update(
     WFRAME_CLAIMS=CLAIMS,
 )
 if workflow.is_main_process:  # for messages that repeat the user's own command
-    os.environ["WFRAME_COMMAND"] = shlex.join(["snakemake", *sys.argv[1:]])
+    os.environ.update(WFRAME_COMMAND=shlex.join(["snakemake", *sys.argv[1:]]))
 
 
 def made():
     """The edition as this run makes it: without the inputs that aren't available, which `inputs` finds out first.
 
-    A dry run asks no server: it plans as if all were available, except for what was missing the last time and still is.
+    What runs nothing (-n, --summary) asks no server: it plans as if all were available, except for what was missing the
+    last time and still is.
     """
     if not INPUTS_RECORD:
         return EDITION
-    if workflow.dryrun:
+    if workflow.executor_plugin is None or workflow.dryrun:
         return inputs.as_planned(EDITION)
     record = checkpoints.inputs.get().output[0]
     return left_out.of_record(EDITION, read_json(record))
