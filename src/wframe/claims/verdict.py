@@ -74,7 +74,7 @@ def leaning(expects: Expects, evidence: Evidence) -> str:
         return f"{leans}; n = {evidence.n}, and fewer than {fewest} {evidence.unit} can't decide"
     if not math.isfinite(half) or not math.isfinite(distance):
         return f"{leans}; what diverged leaves the interval open: only more {evidence.unit} tell (n = {evidence.n})"
-    needed = max(fewest, math.ceil(evidence.n * max(half / distance, 1.0) ** 2))
+    needed = max(fewest, math.ceil(evidence.n * min(max(half / distance, 1.0), 1e6) ** 2))
     enough = f"roughly {needed:,}" if needed < 1e6 else "more than a million"
     return f"{leans}; were it to stay there, {enough} {evidence.unit} would decide (n = {evidence.n})"
 

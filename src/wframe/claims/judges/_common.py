@@ -97,9 +97,10 @@ class Pairs:
         self.wframe = Models(store, study, datasets, setting, "wframe")
         self.both = self.frame.R.columns.intersection(self.wframe.R.columns)
         alone = len(self.frame.R.columns.union(self.wframe.R.columns)) - len(self.both)
-        self.notes = (f"{alone} models without a partner of the other method are left out",) if alone else ()
-        if self.both.empty:
-            raise NotAvailable(f"study {study!r} has no group that both methods learned")
+        if alone:
+            raise NotAvailable(
+                f"study {study!r} is incomplete: {alone} models have no partner of the other method; run it again"
+            )
 
     def difference(self, frame: pd.Series, wframe: pd.Series) -> np.ndarray:
         """Return wFRAME's value less FRAME's for each group; two infinite ones are a tie."""
@@ -139,5 +140,5 @@ def evidence(
     """Return evidence that was computed from a study's curves, with what became of the models."""
     files = frozenset({store.curves_file(study)})
     if isinstance(models, Pairs):
-        return Evidence(statistic, estimate, "groups", files, models.count(), (*models.notes, *notes))
+        return Evidence(statistic, estimate, "groups", files, models.count(), notes)
     return Evidence(statistic, estimate, "groups", files, {METHODS[models.method]: models.count()}, notes)

@@ -8,7 +8,7 @@ from wframe.config.learning import METHODS
 from wframe.results.curves import per_group
 from wframe.results.outcomes import end
 from wframe.results.statistics import median
-from wframe.results.store import Store
+from wframe.results.store import NotAvailable, Store
 
 
 @judge
@@ -19,6 +19,8 @@ def anti_force(store: Store, study: str, datasets: list[str], setting: str | Non
     """
     models = Models(store, study, datasets, setting, "wframe")
     cosine = models.curves("cosine").iloc[1:]  # at t = 1 θ is 0, and so is 𝒫
+    if cosine.empty:
+        raise NotAvailable("one iteration is too short: θ is still 0, and so is 𝒫")
     middle = cosine.median().where(~models.diverged, -1.0).fillna(-1.0)
     said = "cosine of 𝒫 and H_obs − H_syn: median over groups"
     return evidence(store, study, said, median(per_group(middle)), models)

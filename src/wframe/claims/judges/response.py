@@ -15,15 +15,25 @@ from wframe.results.store import Store
 
 @judge
 def R_ratio(
-    store: Store, study: str, datasets: list[str], setting: str | None = None, frame_setting: str | None = None
+    store: Store,
+    study: str,
+    datasets: list[str],
+    setting: str | None = None,
+    frame_setting: str | None = None,
+    where_frame_holds: bool = False,
 ) -> Evidence:
     """R at the end, wFRAME's over FRAME's: the median over groups. Each R counts at most as twice its start.
 
-    So a model that collapsed or diverged is as bad as another that did: both lost are a tie.
+    So a model that collapsed or diverged is as bad as another that did: both lost are a tie. With `where_frame_holds`
+    the groups that FRAME loses are left out (those that wFRAME loses are not).
     """
-    pairs = Pairs(store, study, datasets, setting, frame_setting)
-    estimate = median(per_group(paired_log_ratio(pairs))).map(as_ratio)
-    return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs)
+    pairs, notes = Pairs(store, study, datasets, setting, frame_setting), []
+    if where_frame_holds:
+        lost = pairs.frame.lost[pairs.both]
+        pairs.both = pairs.both[~lost]
+        notes = [f"{int(lost.sum())} models that FRAME loses are left out"] if lost.any() else []
+    estimate = median(per_group(paired_log_ratio(pairs)) if len(pairs.both) else []).map(as_ratio)
+    return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs, *notes)
 
 
 @judge
