@@ -262,3 +262,18 @@ def test_identical_methods_are_neither_better_nor_worse(tmp_path: Path):
     for claim in ("fig4-celeba", "steady-celeba", "speed"):
         outcome, _ = judged(claim, found)
         assert outcome.verdict == "undecided" and "leans neither way" in outcome.why, claim
+
+
+def test_rounding_is_no_difference(tmp_path: Path):
+    """The same in every group, and far below what anyone could mean: another machine's sums."""
+
+    def R(s, m, r, g, t):
+        return (2 / t + 0.01 * g) * (1 - 1e-6 * (m == "wframe"))
+
+    assert verdict("fig4-celeba", results(tmp_path, R, 50, 20)) == "undecided"
+
+
+def test_the_same_images_in_two_sizes_are_one_group(tmp_path: Path):
+    found = results(tmp_path, lambda s, m, r, g, t: 2 / t + (0.1 if m == "frame" else 0), 5, 20, datasets=("d", "e"))
+    outcome, evidence = judged("fig4-celeba", found)
+    assert outcome.verdict == "undecided" and evidence.n == 5, "both are cut from one folder"
