@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, TINY
@@ -14,7 +12,7 @@ from synthetic import results
 
 from wframe.claims.claim import Claim, Expects, Stated, load_claims
 from wframe.claims.evidence import JUDGES, Case, Evidence, computed
-from wframe.claims.many import summarise
+from wframe.claims.many import error_rates, summarise
 from wframe.claims.verdict import VERDICTS, chance, decide, judge, judge_all
 from wframe.config.edition import Edition, check
 from wframe.errors import UserError
@@ -114,48 +112,6 @@ def test_what_an_edition_lacks_is_said(tmp_path: Path, change: dict, message: st
         JUDGES["more_robust"](write(tmp_path), **(WHERE | change))
 
 
-def scored(folder: Path, **rows: tuple[float, float, float, int]) -> Case:
-    """Results with a score table: row → (score, std over splits, std over seeds, repeats)."""
-    table = [
-        (row, *values, 4, "ok", "Inception score", "observed" if row == "real" else "dcgan")
-        for row, values in rows.items()
-    ]
-    names = ["row", "score", "std_splits", "std_seeds", "repeats", "splits", "status", "score_name", "method"]
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(table, columns=names).to_csv(folder / "tables/scores.csv", index=False)
-    values = json.loads(json.dumps(TINY))
-    values["scores"] = {"extractor": "pocket", "rows": {"real": {"dataset": "digits"}}}
-    return Case(folder, check(values), {claim.id: claim.paper for claim in load_claims(ROOT / "config/claims.yaml")})
-
-
-def test_scores_are_compared_over_trainings(tmp_path: Path):
-    rows = {"wframe": (5.5, 0.1, 0.05, 3), "frame": (4.3, 0.05, np.nan, 1), "near": (5.3, 0.1, 0.2, 3)}
-    found = scored(tmp_path, **rows, real=(11.2368, 0.095, np.nan, 1), same=(5.0, 0.1, 0.0, 3))
-
-    def order(higher: str, lower: str) -> Evidence:
-        return JUDGES["score_order"](found, higher=higher, lower=lower)
-
-    close, alone = order("wframe", "near"), order("wframe", "frame")
-    assert close.value == pytest.approx(0.2) and close.bounds()[0] < 0 < close.bounds()[1]
-    assert alone.bounds() == (-math.inf, math.inf), "one training says nothing of another, whatever its splits say"
-    assert decide(Expects(above=0), alone).verdict == "undecided"
-    quoted = order("wframe", "paper:table1-ali")
-    half = 4.303 * math.hypot(0.05 / 3**0.5, 0.05, 0.05 / 10**0.5)
-    assert quoted.value == pytest.approx(5.5 - 5.34)
-    assert quoted.bounds()[1] - quoted.value == pytest.approx(half, rel=1e-3), "it is of one training, as ours spread"
-    real = JUDGES["score"](found, row="real")
-    assert (real.n, real.unit) == (4, "splits"), "real images were not trained for"
-    assert real.bounds()[1] - real.value == pytest.approx(3.182 * 0.095 / 2, rel=1e-3)
-    assert JUDGES["score"](found, row="same").bounds() == (-math.inf, math.inf), "repeats that are all alike are none"
-    rank = JUDGES["score_rank"](found, row="wframe", others=["near", "frame", "paper:table1-improved-gan"])
-    assert rank.value == 1 and rank.bounds()[0] < 1
-    first = JUDGES["score_first"](found, row="real", others=["wframe", "near"])
-    assert first.value == pytest.approx(11.2368 - 5.5) and first.bounds()[0] > 0
-    assert decide(Expects(above=0), first).verdict == "reproduced"
-    with pytest.raises(NotAvailable, match="scores no row 'dcgan'"):
-        JUDGES["score"](found, row="dcgan")
-
-
 # --- the file of claims -------------------------------------------------------------------------------------
 
 
@@ -248,6 +204,30 @@ def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
     assert record["ours"]["from"] == {"studies/whole.parquet": sha256_file(tmp_path / "studies/whole.parquet")}
 
 
+def test_a_claim_that_no_data_decides_gets_a_verdict_in_every_edition(tmp_path: Path):
+    record = judge(LOWER.model_copy(update={"always": True}), write(tmp_path))
+    assert record["verdict"] == "reproduced" and record["here"] is None and record["always"]
+
+
+def test_what_cant_be_judged_says_why(tmp_path: Path):
+    claim = Claim(id="seen", where="Abstract", says="It looks better.", unjudged="no one was asked")
+    record = judge(claim, write(tmp_path))
+    assert record["verdict"] == "not run" and "no one was asked" in record["why"] and record["ours"] is None
+
+
+def test_holm_s_correction_takes_each_statistic_once(tmp_path: Path):
+    """Eight groups that all say so: 2/2⁸ = 0.0078 is below 0.05 for up to six statistics, not for seven."""
+    for count, survives in ((6, True), (7, False)):
+        claims = [LOWER.model_copy(update={"id": f"c{n}", "of": WHERE | {"setting": "safe"}}) for n in range(3)]
+        more = [
+            LOWER.model_copy(update={"id": f"d{n}", "expects": Expects(below=1 - n / 1e6)}) for n in range(count - 1)
+        ]
+        records = judge_all([*claims, *more], write(tmp_path))
+        assert {record["survives"] for record in records} == {survives}, count
+        rates = error_rates(records)
+        assert (rates["judged"], rates["expected_false"]) == (count, round(0.05 * count, 2))
+
+
 def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
     again = LOWER.model_copy(update={"id": "again", "where": "Figure 2"})
     other = LOWER.model_copy(update={"id": "other", "judge": "steadiness"})
@@ -275,6 +255,7 @@ def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
         (PAPERS | {"faces": OWN} | study(quick={"beta": 1.0}), r"beta = 60.0 on celeba.*quick has 1.0"),
         (PAPERS | {"faces": OWN} | study(quick={"lambda": 0.5}), r"lambda = 0.001 on celeba.*quick has 0.5"),
         (PAPERS | {"faces": OWN} | study(quick={"clip": 0.1}), r"no clip on celeba.*quick has 0.1"),
+        (PAPERS | {"faces": OWN} | study(quick={"before": "kept"}), r"before = renewed on celeba.*quick has kept"),
         (PAPERS | {"faces": OWN} | study(base={}, quick={"sigma": 0.1}), r"sigma = 0.01 on celeba.*quick has 0.1"),
         (PAPERS | {"faces": OWN} | study(lzw=LZW), r"L = 50 on celeba.*lzw has 30"),
         (PAPERS | {"faces": OWN} | study(base={}, lzw=LZW | {"T": 50}), r"T = 100 on celeba.*lzw has 50"),
@@ -301,7 +282,7 @@ def test_the_demos_claims(demo: Path):
     assert claims["collapse-frame"]["ours"]["value"] == 1, "FRAME collapses far beyond the safe range"
     assert claims["remark-2"]["ours"]["value"] >= 0.9
     ordered = claims["order-wframe-frame-wl"]["ours"]
-    assert (ordered["n"], ordered["unit"]) == (3, "splits"), "as the demo's scores are configured"
+    assert (ordered["n"], ordered["unit"]) == (1, "repeats"), "one training of each"
     assert not any(record["paper"] and record["ours"] for record in claims.values())
     assert claims["fig5-cifar10"]["ours"]["n"] == 6, "two groups of each of three digits"
     assert claims["energy-curve"]["ours"]["n"] == 12, "and three of faces and scenes"

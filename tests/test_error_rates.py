@@ -1,16 +1,19 @@
 """How often verdicts are wrong: simulated, at the rates that the page states; and what can never improve one."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import Curve, judged, results, verdict
+from synthetic import CLAIMS, Curve, judged, results, verdict
 
 from wframe.claims.claim import Expects
 from wframe.claims.evidence import Evidence
 from wframe.claims.verdict import VERDICTS, chance, decide
 from wframe.results.statistics import Estimate, correlation, median, net_share, share, student, superiority
+from wframe.results.store import NotAvailable
 
 TRIES = 1000
 NOISE = 3 * (0.025 * 0.975 / TRIES) ** 0.5  # of a rate of 2.5%, as TRIES tries can tell it
@@ -175,3 +178,38 @@ def test_repeats_of_a_group_never_change_n(tmp_path):
         of = results(tmp_path, R, 8, 20, repeats=repeats)
         for claim in ("fig4-celeba", "fig7-celeba", "steady-celeba", "speed", "collapse-own-constants", "energy-curve"):
             assert judged(claim, of)[1].n == 8, claim
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_odd_numbers_at_odd_places_break_nothing(tmp_path: Path, seed: int):
+    """NaN, infinities and explosions anywhere: a verdict on every claim, its value within its interval."""
+    random = np.random.default_rng(seed)
+    values = np.exp(random.normal(0, 2, (4, 2, 7, 2, 24)))
+    values[random.random(values.shape) < 0.02] = math.nan
+    values[random.random(values.shape) < 0.02] = math.inf
+    settings = ("safe", "lambda", "lambda-kept", "lambda-clipped")
+
+    def curve(place: int, sign: float = 1.0):
+        at = {"frame": 0, "wframe": 1}
+        return lambda s, m, r, g, t: sign * values[(settings.index(s) + place) % 4, at[m], g, r, t]
+
+    more = {name: curve(place) for place, name in enumerate(("std", "misfit", "penalty", "step", "cosine"))}
+    groups = int(random.integers(1, 8))
+    judged_claims = 0
+    for study in ("whole", "collapse"):
+        of = results(
+            tmp_path, curve(0), groups, 23, curve(1, -1.0), settings, 2, study, ("celeba", "sun", "cifar10"), **more
+        )
+        for name, claim in CLAIMS.items():
+            without = ("quality", "quality_and_R", "few_images", "alike_at_first")
+            if claim.of.get("study") != study or claim.judge in without:
+                continue
+            try:
+                outcome, evidence = judged(name, of)
+            except NotAvailable:
+                continue
+            judged_claims += 1
+            low, high = evidence.bounds()
+            assert math.isnan(evidence.value) or low - 1e-9 <= evidence.value <= high + 1e-9, name
+            assert outcome.why and (evidence.n <= groups or claim.judge == "gain_compared"), name
+    assert judged_claims > 25

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic import judged, results, verdict
 
@@ -11,6 +12,7 @@ from wframe.claims.claim import Expects
 from wframe.claims.evidence import JUDGES, Evidence
 from wframe.claims.verdict import decide
 from wframe.results.statistics import median, share
+from wframe.results.store import NotAvailable
 
 NAN, INF = math.nan, math.inf
 COLLAPSE = {"settings": ("safe", "lambda"), "study": "collapse"}
@@ -230,3 +232,48 @@ def test_an_oscillation_s_last_phase_decides_nothing(tmp_path: Path):
     assert abs(ends[0] - ends[1]) > 0.5
     found = JUDGES["R_ratio"](results(tmp_path, R, 10, 100), study="whole", datasets=["celeba"])
     assert 0.7 < found.value < 1.3
+
+
+def test_results_that_miss_a_partner_get_no_verdict(tmp_path: Path):
+    """Runs that failed and left no rows would else be the groups that nobody counts."""
+    found = results(tmp_path, lambda s, m, r, g, t: 2 / t + (0.1 if m == "frame" else 0.0), 10, 20)
+    path = tmp_path / "studies/whole.parquet"
+    rows = pd.read_parquet(path)
+    rows[(rows["method"] == "frame") | (rows["group"] < 8)].to_parquet(path)
+    with pytest.raises(NotAvailable, match="incomplete: 2 models have no partner"):
+        judged("fig4-celeba", found)
+
+
+def test_comparable_is_of_groups_that_frame_holds(tmp_path: Path):
+    def both_lost(s, m, r, g, t):
+        return NAN if t > 3 else 2.0
+
+    outcome, evidence = judged("comparable-without-collapse", results(tmp_path, both_lost, **COLLAPSE))
+    assert outcome.verdict == "undecided" and "10 models that FRAME loses are left out" in evidence.notes
+
+    def wframe_lost(s, m, r, g, t):
+        return NAN if m == "wframe" and t > 3 else 2 / t
+
+    assert verdict("comparable-without-collapse", results(tmp_path, wframe_lost, **COLLAPSE)) == "contradicted"
+
+
+def test_identical_methods_are_neither_better_nor_worse(tmp_path: Path):
+    found = results(tmp_path, lambda s, m, r, g, t: 2 / t + 0.01 * g, 12, 20)
+    for claim in ("fig4-celeba", "steady-celeba", "speed"):
+        outcome, _ = judged(claim, found)
+        assert outcome.verdict == "undecided" and "leans neither way" in outcome.why, claim
+
+
+def test_rounding_is_no_difference(tmp_path: Path):
+    """The same in every group, and far below what anyone could mean: another machine's sums."""
+
+    def R(s, m, r, g, t):
+        return (2 / t + 0.01 * g) * (1 - 1e-6 * (m == "wframe"))
+
+    assert verdict("fig4-celeba", results(tmp_path, R, 50, 20)) == "undecided"
+
+
+def test_the_same_images_in_two_sizes_are_one_group(tmp_path: Path):
+    found = results(tmp_path, lambda s, m, r, g, t: 2 / t + (0.1 if m == "frame" else 0), 5, 20, datasets=("d", "e"))
+    outcome, evidence = judged("fig4-celeba", found)
+    assert outcome.verdict == "undecided" and evidence.n == 5, "both are cut from one folder"

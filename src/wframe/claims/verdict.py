@@ -65,16 +65,16 @@ def leaning(expects: Expects, evidence: Evidence) -> str:
     value, (low, high) = evidence.value, evidence.bounds()
     lowest, highest = expects.region
     distance = min(abs(value - edge) for edge in (lowest, highest) if math.isfinite(edge))
-    if distance == 0:
-        return "it leans neither way"
     inside = lowest < value < highest
-    leans = f"it leans {'towards' if inside else 'against'} the claim"
+    leans = f"it leans {'neither way' if distance == 0 else 'towards the claim' if inside else 'against the claim'}"
     half, fewest = (high - low) / 2, evidence.estimate.fewest
     if evidence.n < fewest:
         return f"{leans}; n = {evidence.n}, and fewer than {fewest} {evidence.unit} can't decide"
+    if distance == 0:
+        return f"{leans} (n = {evidence.n})"
     if not math.isfinite(half) or not math.isfinite(distance):
         return f"{leans}; what diverged leaves the interval open: only more {evidence.unit} tell (n = {evidence.n})"
-    needed = max(fewest, math.ceil(evidence.n * max(half / distance, 1.0) ** 2))
+    needed = max(fewest, math.ceil(evidence.n * min(max(half / distance, 1.0), 1e6) ** 2))
     enough = f"roughly {needed:,}" if needed < 1e6 else "more than a million"
     return f"{leans}; were it to stay there, {enough} {evidence.unit} would decide (n = {evidence.n})"
 

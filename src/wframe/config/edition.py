@@ -16,6 +16,7 @@ from wframe.errors import UserError
 from wframe.files import read_yaml
 
 PAPER = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}  # on every dataset (section "Empirical Setup")
+AS_PRINTED = {"clip": None, "before": "renewed"}  # in Algorithm 1
 
 RESERVED = (
     "baselines",
@@ -98,7 +99,7 @@ class Edition(Model):
                 for dataset in study.datasets:
                     for of_paper in self.datasets[dataset].stands_for:
                         ours = self.learning.model_dump() | self.datasets[dataset].learning.changes | change.changes
-                        given = PAPER_CONSTANTS.get(of_paper, {}) | {"clip": None} if place == 0 else {}
+                        given = PAPER_CONSTANTS.get(of_paper, {}) | AS_PRINTED if place == 0 else {}
                         fixed = PAPER | {key: value for key, value in given.items() if key != "size"}
                         self._need(fixed, ours, of_paper, f"studies.{name}.settings.{setting}")
         return self

@@ -81,7 +81,7 @@ def main(args: argparse.Namespace) -> None:
 def held_out(training: list[Path], images: int | None, M: int) -> list[np.ndarray]:
     """Return groups of M images of each class that weren't trained on, at most OUTPUTS; none where all were."""
     parts = [load_images(path)[images:] for path in training] if images else []
-    return [part[i : i + M] for part in parts for i in range(0, len(part) - M + 1, M)][:OUTPUTS]
+    return [np.array(part[i : i + M]) for part in parts for i in range(0, len(part) - M + 1, M)][:OUTPUTS]
 
 
 def mean_responses(bank: Bank, images: np.ndarray) -> Tensor:

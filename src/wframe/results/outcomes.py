@@ -10,6 +10,7 @@ import pandas as pd
 
 OUTCOMES = ("learns", "stalls", "collapses", "diverges")
 LEARNS_BELOW, COLLAPSES_ABOVE = 0.5, 2.0  # R at the end over R after the first iteration
+TIE = 1e-4  # of log R: a hundredth of a percent is no difference
 LEAST = 1e-12  # an R of 0 has no logarithm
 WINDOW = 10  # iterations at the end whose median is a group's end; half of the iterations where there are fewer than 20
 DEFINITION = (
@@ -49,14 +50,16 @@ def final_ratio(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Serie
 def log_ratio(frame: tuple[pd.DataFrame, pd.DataFrame], wframe: tuple[pd.DataFrame, pd.DataFrame]) -> pd.Series:
     """Return log(wFRAME's R / FRAME's) at the end, for each group, of both methods' (R, Φ) of the same groups.
 
-    An R counts at most as twice its start, and that of a group that is lost as exactly that: both lost are a tie.
+    An R counts at most as twice its start, and that of a group that is lost as exactly that: both lost are a tie, and
+    so is a difference that rounding alone can make.
     """
     starts = pd.concat([R.iloc[0].where(R.iloc[0].lt(np.inf)) for R, _ in (frame, wframe)], axis=1)
     most = COLLAPSES_ABOVE * starts.max(axis=1).fillna(1.0).clip(lower=LEAST)
     ours, base = (
         np.log(end(R).clip(lower=LEAST).where(~lost(R, Φ), most).clip(upper=most)) for R, Φ in (wframe, frame)
     )
-    return ours - base
+    apart = ours - base
+    return apart.where(apart.abs() >= TIE, 0.0)
 
 
 def outcomes(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:

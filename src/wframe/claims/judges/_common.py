@@ -9,17 +9,32 @@ import pandas as pd
 from wframe.claims.evidence import Evidence
 from wframe.config.learning import METHODS, Method
 from wframe.results import outcomes
-from wframe.results.curves import by_group, per_group
+from wframe.results.curves import by_group, per_group, rates
 from wframe.results.statistics import Estimate
 from wframe.results.store import NotAvailable, Store
 
 
-class Models:
+class _Groups:
+    """Groups of images: what is independent. Repeats are of the same group, and so are two sizes of the same images."""
+
+    images: dict[str, str]  # dataset → where its images come from
+
+    def per_group(self, values: pd.Series) -> np.ndarray:
+        """Return a value for each group, the median over its models."""
+        return per_group(values.rename(index=self.images, level="dataset"))
+
+    def rates(self, happens: pd.Series) -> np.ndarray:
+        """Return in which share of a group's models something happens, for each group."""
+        return rates(happens.rename(index=self.images, level="dataset"))
+
+
+class Models(_Groups):
     """The learned models of one method in one setting, on the datasets that stand for some of the paper's."""
 
     def __init__(self, store: Store, study: str, datasets: Iterable[str], setting: str | None, method: Method) -> None:
         self.method = method
         self.setting = setting or next(iter(store.study(study).settings))
+        self.images = {name: _source(store, name) for name in store.study(study).datasets}
         self.rows = store.curves(study, store.standing_for(study, datasets), setting, method)
         if self.rows.empty:
             raise NotAvailable(f"study {study!r} has no curves of {METHODS[method]} in setting {self.setting!r}")
@@ -79,7 +94,7 @@ class Models:
         return {name: int(found[name]) for name in outcomes.OUTCOMES if name in found}
 
 
-class Pairs:
+class Pairs(_Groups):
     """FRAME's and wFRAME's models of the same groups and repeats: they share images and noise.
 
     `frame_setting` sets FRAME in that setting against wFRAME in the other.
@@ -95,22 +110,30 @@ class Pairs:
     ) -> None:
         self.frame = Models(store, study, datasets, frame_setting or setting, "frame")
         self.wframe = Models(store, study, datasets, setting, "wframe")
+        self.images = self.wframe.images
         self.both = self.frame.R.columns.intersection(self.wframe.R.columns)
         alone = len(self.frame.R.columns.union(self.wframe.R.columns)) - len(self.both)
-        self.notes = (f"{alone} models without a partner of the other method are left out",) if alone else ()
-        if self.both.empty:
-            raise NotAvailable(f"study {study!r} has no group that both methods learned")
+        if alone:
+            raise NotAvailable(
+                f"study {study!r} is incomplete: {alone} models have no partner of the other method; run it again"
+            )
 
     def difference(self, frame: pd.Series, wframe: pd.Series) -> np.ndarray:
         """Return wFRAME's value less FRAME's for each group; two infinite ones are a tie."""
         ours, base = wframe[self.both].astype(float), frame[self.both].astype(float)
         with np.errstate(invalid="ignore"):
             apart = (ours - base).where(ours != base, 0.0)
-        return per_group(apart)
+        return self.per_group(apart)
 
     def count(self) -> dict[str, dict[str, int]]:
         """Return how many models of each method had each outcome."""
         return {METHODS[models.method]: models.count() for models in (self.frame, self.wframe)}
+
+
+def _source(store: Store, dataset: str) -> str:
+    """Return where a dataset's images come from: two that are cut from one folder have groups of the same images."""
+    entry = store.edition.datasets[dataset]
+    return f"{entry.source}:{entry.path}" if entry.path else dataset
 
 
 def gain_note(store: Store, study: str, models: Models) -> tuple[str, ...]:
@@ -139,5 +162,5 @@ def evidence(
     """Return evidence that was computed from a study's curves, with what became of the models."""
     files = frozenset({store.curves_file(study)})
     if isinstance(models, Pairs):
-        return Evidence(statistic, estimate, "groups", files, models.count(), (*models.notes, *notes))
+        return Evidence(statistic, estimate, "groups", files, models.count(), notes)
     return Evidence(statistic, estimate, "groups", files, {METHODS[models.method]: models.count()}, notes)

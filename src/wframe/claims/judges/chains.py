@@ -37,7 +37,7 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
                 left_out += 1
                 continue
             apart = np.sqrt(((a[:kept] - b[:kept]) ** 2).mean((1, 2, 3, 4)))
-            ratio = float(max(apart[first], LEAST) / max(apart[-1], LEAST))
+            ratio = 0.0 if apart[first] <= LEAST else float(apart[first] / max(apart[-1], LEAST))
             ratios.setdefault((run.dataset, run.class_), []).append(ratio)
             files |= set(pair)
     if not ratios:

@@ -6,7 +6,6 @@ import pandas as pd
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence, gain_note
 from wframe.config.learning import METHODS, Method
-from wframe.results.curves import rates
 from wframe.results.outcomes import COLLAPSES_ABOVE, end
 from wframe.results.statistics import least, net_share, share
 from wframe.results.store import Store
@@ -17,7 +16,7 @@ def collapses(store: Store, study: str, datasets: list[str], method: Method, set
     """The share of groups that collapse or diverge."""
     models = Models(store, study, datasets, setting, method)
     said = f"share of {METHODS[method]}'s groups that collapse or diverge"
-    return evidence(store, study, said, share(rates(models.lost)), models)
+    return evidence(store, study, said, share(models.rates(models.lost)), models)
 
 
 @judge
@@ -25,7 +24,7 @@ def rescues(store: Store, study: str, datasets: list[str], setting: str | None =
     """Of the groups that FRAME loses, the share that wFRAME doesn't lose."""
     pairs = Pairs(store, study, datasets, setting)
     chosen = pairs.both[pairs.frame.lost[pairs.both]]
-    estimate = share(rates(~pairs.wframe.lost[chosen])) if len(chosen) else share([])
+    estimate = share(pairs.rates(~pairs.wframe.lost[chosen])) if len(chosen) else share([])
     note: tuple[str, ...] = () if len(chosen) else ("FRAME collapses in no group here, so there is nothing to solve",)
     note += gain_note(store, study, pairs.wframe)
     return evidence(store, study, "share of the groups that FRAME loses in which wFRAME holds", estimate, pairs, *note)
@@ -44,7 +43,7 @@ def more_robust(
     frame, wframe = pairs.frame.lost[pairs.both], pairs.wframe.lost[pairs.both]
     net = frame.astype(float) - wframe.astype(float)
     places = pairs.both.get_level_values("dataset")
-    found = {str(name): net_share(rates(net[places == name])) for name in places.unique()}
+    found = {str(name): net_share(pairs.rates(net[places == name])) for name in places.unique()}
     name, estimate = least(found)
     ties = int((frame & wframe).sum())
     notes = [f"both are lost in {ties} of {len(pairs.both)} models: a tie"] if ties else []
@@ -60,7 +59,7 @@ def comes_back(store: Store, study: str, datasets: list[str], setting: str | Non
     pairs = Pairs(store, study, datasets, setting)
     held = pairs.frame.lost[pairs.both] & (pairs.wframe.ratio[pairs.both] <= 1)
     said = "share of groups in which FRAME collapses and wFRAME ends no higher than it began"
-    return evidence(store, study, said, share(rates(held)), pairs)
+    return evidence(store, study, said, share(pairs.rates(held)), pairs)
 
 
 @judge
@@ -71,8 +70,9 @@ def recovery(
     models = Models(store, study, datasets, setting, "wframe")
     back, rises = _back_for_good(models.R), _rises(models)
     first, last = between
-    estimate = share(rates(back[rises].between(first, last))) if rises.any() else share([])
-    notes = [f"{int((~rises).sum())} models never rose above their start, and have nothing to come back from"]
+    estimate = share(models.rates(back[rises].between(first, last))) if rises.any() else share([])
+    flat = int((~rises).sum())
+    notes = [f"{flat} models never rose above their start, and have nothing to come back from"] if flat else []
     if rises.any():
         never, middle = int(np.isinf(back[rises]).sum()), middle_of(back[rises])
         notes += [f"half are back by iteration {middle:g}" if np.isfinite(middle) else "half or more never are back"]
@@ -86,10 +86,10 @@ def restores(store: Store, study: str, datasets: list[str], method: Method, sett
     """Of a method's groups whose R rises above twice its start, the share that ends no higher than it began."""
     models = Models(store, study, datasets, setting, method)
     fell = _first_above(models, COLLAPSES_ABOVE) < np.inf
-    estimate = share(rates(models.ratio[fell] <= 1)) if fell.any() else share([])
-    note = f"{int((~fell).sum())} models never rose above twice their start"
+    estimate = share(models.rates(models.ratio[fell] <= 1)) if fell.any() else share([])
+    notes = [f"{int((~fell).sum())} models never rose above twice their start"] if not fell.all() else []
     said = f"share of {METHODS[method]}'s groups that had collapsed and end no higher than they began"
-    return evidence(store, study, said, estimate, models, note)
+    return evidence(store, study, said, estimate, models, *notes)
 
 
 @judge
@@ -99,7 +99,7 @@ def early(
     """Of a method's lost groups, the share whose R is above twice its start within the first part of learning."""
     models = Models(store, study, datasets, setting, method)
     times, lost, last = _first_above(models, COLLAPSES_ABOVE), models.lost, within * len(models.R)
-    estimate = share(rates(times[lost] <= last)) if lost.any() else share([])
+    estimate = share(models.rates(times[lost] <= last)) if lost.any() else share([])
     notes = [f"{METHODS[method]} is lost in {int(lost.sum())} models"]
     if lost.any():
         notes += [f"half of these are above twice their start by iteration {middle_of(times[lost]):g}"]
@@ -121,8 +121,8 @@ def degenerates(
     spread = end(std) / std.iloc[0]
     noise = spread.between(1 / within, within) & ~models.diverged
     unlearned = models.outcomes != "learns"
-    estimate = share(rates(noise[unlearned])) if unlearned.any() else share([])
-    notes = [f"{int((~unlearned).sum())} models learn"]
+    estimate = share(models.rates(noise[unlearned])) if unlearned.any() else share([])
+    notes = [f"{int((~unlearned).sum())} models learn"] if not unlearned.all() else []
     if unlearned.any():
         grown = middle_of(spread[unlearned].fillna(np.inf))
         notes += [f"the others' std of x ends at {grown:.3g} times that of the noise (the middle one)"]

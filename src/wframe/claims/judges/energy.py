@@ -8,7 +8,6 @@ import pandas as pd
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence
 from wframe.config.learning import METHODS, Method
-from wframe.results.curves import rates
 from wframe.results.outcomes import COLLAPSES_ABOVE
 from wframe.results.statistics import median, share, superiority
 from wframe.results.store import Store
@@ -47,7 +46,7 @@ def energy_shape(
         slowly = -half.diff().min() <= SUDDEN * highest
         shaped = falls & slowly & (half > 0).all() & (Φ.iloc[-1] <= LOW * highest) & ~models.diverged
     said = f"share of {METHODS[method]}'s groups whose Φ falls slowly towards a little above 0"
-    return evidence(store, study, said, share(rates(shaped)), models)
+    return evidence(store, study, said, share(models.rates(shaped)), models)
 
 
 @judge
@@ -105,12 +104,14 @@ def _within_settings(
             parts.append(part.reset_index().assign(stratum=f"{setting} {method} "))
             counts[f"{METHODS[method]}, {setting}"] = models.count()
     rows = pd.concat(parts, ignore_index=True)
+    first_models = Models(store, study, datasets, None, entry.methods[0])
     stratum = (rows["stratum"] + rows["dataset"]).to_numpy()
-    group = (rows["dataset"] + "/" + rows["class"] + "/" + rows["group"].astype(str)).to_numpy()
+    group = (
+        rows["dataset"].map(first_models.images) + "/" + rows["class"] + "/" + rows["group"].astype(str)
+    ).to_numpy()
     first = rows["first"].to_numpy(bool)
     estimate = superiority(rows["value"].to_numpy(float), first, stratum, group)
     notes = [f"{int(first.sum())} models of the one kind, {int((~first).sum())} of the other"]
     notes += [f"{left_out} models without any finite Φ are left out"] if left_out else []
     notes += ["no setting and method has models of both kinds, in different groups"] if estimate.n == 0 else []
-    first_models = Models(store, study, datasets, None, entry.methods[0])
     return evidence(store, study, said, estimate, first_models, *notes)._replace(outcomes=counts)

@@ -5,10 +5,9 @@ import numpy as np
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence
 from wframe.config.learning import METHODS
-from wframe.results.curves import per_group
 from wframe.results.outcomes import end
 from wframe.results.statistics import median
-from wframe.results.store import Store
+from wframe.results.store import NotAvailable, Store
 
 
 @judge
@@ -19,9 +18,11 @@ def anti_force(store: Store, study: str, datasets: list[str], setting: str | Non
     """
     models = Models(store, study, datasets, setting, "wframe")
     cosine = models.curves("cosine").iloc[1:]  # at t = 1 θ is 0, and so is 𝒫
+    if cosine.empty:
+        raise NotAvailable("one iteration is too short: θ is still 0, and so is 𝒫")
     middle = cosine.median().where(~models.diverged, -1.0).fillna(-1.0)
     said = "cosine of 𝒫 and H_obs − H_syn: median over groups"
-    return evidence(store, study, said, median(per_group(middle)), models)
+    return evidence(store, study, said, median(models.per_group(middle)), models)
 
 
 @judge
@@ -41,7 +42,7 @@ def bias(store: Store, study: str, datasets: list[str], setting: str | None = No
     left = models.worst_where_lost(pull).fillna(np.inf)
     notes = (f"misfit that is left, over that at the start: {_remaining(models):.3g} (median)",)
     said = "β/2·‖𝒫‖ at the end over ‖H_obs − H_syn‖ at the start: median over groups"
-    return evidence(store, study, said, median(per_group(left)), models, *notes)
+    return evidence(store, study, said, median(models.per_group(left)), models, *notes)
 
 
 @judge
@@ -53,7 +54,7 @@ def theta_steps(store: Store, study: str, datasets: list[str], setting: str | No
         steps = models.curves("step")
         largest = steps.iloc[len(steps) // 2 :].max(skipna=False).clip(lower=1e-300)
         logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
-    estimate = median(pairs.difference(*logs)).map(lambda log: float(np.exp(min(log, 700.0))))
+    estimate = median(pairs.difference(*logs)).map(lambda log: float(np.exp(log)) if log < 700 else np.inf)
     said = f"largest ‖Δθ‖ of the second half, {METHODS['wframe']} over {METHODS['frame']}: median over groups"
     return evidence(store, study, said, estimate, pairs)
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Pairs, evidence
-from wframe.results.curves import GROUP, per_group
+from wframe.results.curves import GROUP
 from wframe.results.outcomes import end
 from wframe.results.statistics import correlation, median
 from wframe.results.store import NotAvailable, Store
@@ -45,7 +45,7 @@ def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -
         part = part.loc[places]
         ranked.append(part.groupby(level="dataset").rank(pct=True) if len(part) else part)
     together = (ranked[0] + ranked[1]) / 2
-    estimate = correlation(per_group(together["R"]), per_group(together["value"]))
+    estimate = correlation(pairs.per_group(together["R"]), pairs.per_group(together["value"]))
     said = f"rank correlation of R and {measure} over groups, within each dataset"
     found = evidence(store, study, said, estimate, pairs)
     return found._replace(files=found.files | {"measurements/quality.csv"})

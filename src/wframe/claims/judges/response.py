@@ -7,7 +7,6 @@ import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence
-from wframe.results.curves import per_group
 from wframe.results.outcomes import log_ratio
 from wframe.results.statistics import median, superiority
 from wframe.results.store import Store
@@ -15,22 +14,32 @@ from wframe.results.store import Store
 
 @judge
 def R_ratio(
-    store: Store, study: str, datasets: list[str], setting: str | None = None, frame_setting: str | None = None
+    store: Store,
+    study: str,
+    datasets: list[str],
+    setting: str | None = None,
+    frame_setting: str | None = None,
+    where_frame_holds: bool = False,
 ) -> Evidence:
     """R at the end, wFRAME's over FRAME's: the median over groups. Each R counts at most as twice its start.
 
-    So a model that collapsed or diverged is as bad as another that did: both lost are a tie.
+    So a model that collapsed or diverged is as bad as another that did: both lost are a tie. With `where_frame_holds`
+    the groups that FRAME loses are left out (those that wFRAME loses are not).
     """
-    pairs = Pairs(store, study, datasets, setting, frame_setting)
-    estimate = median(per_group(paired_log_ratio(pairs))).map(as_ratio)
-    return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs)
+    pairs, notes = Pairs(store, study, datasets, setting, frame_setting), []
+    if where_frame_holds:
+        lost = pairs.frame.lost[pairs.both]
+        pairs.both = pairs.both[~lost]
+        notes = [f"{int(lost.sum())} models that FRAME loses are left out"] if lost.any() else []
+    estimate = median(pairs.per_group(paired_log_ratio(pairs)) if len(pairs.both) else []).map(as_ratio)
+    return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs, *notes)
 
 
 @judge
 def learned(store: Store, study: str, datasets: list[str], method: str, setting: str | None = None) -> Evidence:
     """R at the end over R after the first iteration, of one method: the median over groups; infinite where lost."""
     models = Models(store, study, datasets, setting, method)  # type: ignore[arg-type]
-    estimate = median(per_group(models.ratio))
+    estimate = median(models.per_group(models.ratio))
     return evidence(store, study, "R at the end over R at the start: median over groups", estimate, models)
 
 
@@ -59,7 +68,7 @@ def speed(store: Store, study: str, datasets: list[str], setting: str | None = N
 def gain_compared(store: Store, study: str, more: Sequence[str], less: Sequence[str]) -> Evidence:
     """How often wFRAME gains more over FRAME (log ratio of R) on a group of `more` than on one of `less`."""
     sides = [Pairs(store, study, list(names)) for names in (more, less)]
-    gains = [-per_group(paired_log_ratio(pairs)) for pairs in sides]
+    gains = [-pairs.per_group(paired_log_ratio(pairs)) for pairs in sides]
     values = np.concatenate(gains)
     first = np.arange(len(values)) < len(gains[0])
     estimate = superiority(values, first, np.zeros(len(values)), np.arange(len(values)))

@@ -1,0 +1,175 @@
+"""Claims on images: few images, Remark 2, noise and structure, and how alike the methods begin."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY
+from safetensors.numpy import save_file
+from synthetic import CLAIMS, judged, results
+
+from wframe.claims.evidence import JUDGES, Case
+from wframe.claims.verdict import decide
+from wframe.config.edition import check
+from wframe.measurements.diversity import recall, spread
+from wframe.measurements.quality import quality
+from wframe.results.store import NotAvailable
+
+SCENES = np.random.default_rng(0).integers(0, 256, (63, 8, 8, 3), dtype=np.uint8)
+
+
+def few(folder: Path, outputs: list[np.ndarray], chains: np.ndarray = SCENES[:9]) -> Case:
+    """Results of a baseline trained on nine scenes: its outputs for each repeat; wFRAME's chains."""
+    values = TINY | {
+        "datasets": {"faces": TINY["datasets"]["faces"] | {"images": 36, "stands_for": ["sun"]}},
+        "studies": {"collapse": {"datasets": ["faces"]}},
+        "baselines": {
+            "dcgan-few": {"model": "dcgan", "dataset": "faces", "images": 9, "duplicate_to": 90, "steps": 10}
+        },
+    }
+    rows = [("memoriser", 0, i, spread(SCENES[:9][np.random.default_rng(i).integers(9, size=9)])) for i in range(50)]
+    rows += [("held-out", 0, i, spread(SCENES[9 * i : 9 * i + 9])) for i in range(1, 4)]
+    rows += [
+        ("baseline", repeat, i, spread(images[9 * i : 9 * i + 9]))
+        for repeat, images in enumerate(outputs)
+        for i in range(len(images) // 9)
+    ]
+    table = pd.DataFrame(rows, columns=["whose", "repeat", "index", "spread"]).assign(R=9.0, recall=0.5, groups=1)
+    (folder / "measurements/few-images").mkdir(parents=True)
+    table.to_csv(folder / "measurements/few-images/dcgan-few.csv", index=False)
+    run = folder / "runs/collapse/faces/all/base/wframe-0"
+    run.mkdir(parents=True)
+    save_file({"images": chains[None], "snapshots": chains[None]}, run / "0.safetensors")
+    return Case(folder, check(values), {})
+
+
+def few_verdict(case: Case) -> str:
+    claim = CLAIMS["fig6-few-images"]
+    assert claim.expects
+    return decide(claim.expects, JUDGES["few_images"](case, **claim.of)).verdict
+
+
+def alike(seed: int) -> np.ndarray:
+    """One grey scene, 27 times, with a little noise."""
+    return np.random.default_rng(seed).integers(120, 136, (27, 8, 8, 3), dtype=np.uint8)
+
+
+def test_distinct_real_scenes_are_not_collapsed(tmp_path: Path):
+    others = [SCENES[9:36], SCENES[18:45], SCENES[27:54]]
+    assert few_verdict(few(tmp_path / "real", others)) == "contradicted", "whatever their R"
+    assert few_verdict(few(tmp_path / "grey", [alike(seed) for seed in range(3)])) == "reproduced"
+    assert few_verdict(few(tmp_path / "one", [alike(0)])) == "undecided", "one training says nothing of another"
+    both = few(tmp_path / "both", [alike(seed) for seed in range(3)], chains=alike(9)[:9])
+    assert few_verdict(both) == "contradicted", "wFRAME's chains are as much alike"
+
+
+def test_diversity_in_small():
+    assert spread(np.repeat(SCENES[:1], 9, 0)) == 0 and spread(SCENES[:1]) == 0
+    assert spread(np.stack([np.zeros((2, 2, 3)), np.full((2, 2, 3), 10)])) == 10
+    assert recall(SCENES[:9], SCENES[:9]) == 1 and recall(np.repeat(SCENES[:1], 9, 0), SCENES[:9]) == 1 / 9
+
+
+def remark(folder: Path, change: float, gradient: float) -> str:
+    (folder / "measurements").mkdir(parents=True, exist_ok=True)
+    rows = pd.DataFrame({"file": 0, "chain": range(36), "change": change, "gradient": gradient})
+    rows.to_csv(folder / "measurements/piecewise.csv", index=False)
+    claim = CLAIMS["remark-2"]
+    assert claim.expects
+    return decide(claim.expects, JUDGES["remark_2"](Case(folder, check(TINY), {}))).verdict
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_smooth_energy_fails_remark_2_at_every_scale(tmp_path: Path, scale: float):
+    """0.05|x|² moves its gradient by 0.1 of the step of 10⁻⁹: less than any absolute threshold, at some scale."""
+    assert remark(tmp_path, 0.1e-9 * scale, 0.1 * scale) == "contradicted"
+    assert remark(tmp_path, 0.0, 0.1 * scale) == "reproduced"
+    assert remark(tmp_path, 0.0, 0.0) == "contradicted", "a gradient of 0 shows nothing"
+    assert remark(tmp_path, np.nan, 1.0) == "contradicted"
+
+
+def test_quality_tells_noise_colour_and_structure():
+    smooth = np.broadcast_to(np.linspace(40, 200, 16), (9, 16, 16)).astype(np.uint8)
+    colour = np.stack([smooth, 240 - smooth, smooth // 2], 3)
+    noisy = (
+        (colour.astype(int) + np.random.default_rng(0).integers(-25, 26, colour.shape)).clip(0, 255).astype(np.uint8)
+    )
+    grey = np.repeat(smooth[..., None], 3, 3)
+    assert quality(colour, colour) == pytest.approx((0, 0, 0, 1))
+    assert quality(noisy, colour)[0] > 1 and quality(noisy, colour)[3] < 0.9
+    assert quality(grey, colour)[2] < -3
+    assert all(np.isfinite(quality(np.full_like(colour, 128), colour)))
+
+
+def measured(folder: Path, value, R, groups: int = 12) -> Case:
+    """Results with a table of quality."""
+    case = results(folder, R, groups, 20)
+    rows = [
+        ("d", "all", "safe", method, 0, group, *(4 * [value(method, group)]))
+        for method in ("frame", "wframe")
+        for group in range(groups)
+    ]
+    names = ["dataset", "class", "setting", "method", "repeat", "group", "noise", "spectrum", "chroma", "structure"]
+    (folder / "measurements").mkdir(exist_ok=True)
+    pd.DataFrame(rows, columns=names).to_csv(folder / "measurements/quality.csv", index=False)
+    return case
+
+
+def test_claims_on_quality(tmp_path: Path):
+    def R(s, m, r, g, t):
+        return 2 / t + 0.05 * g
+
+    better = measured(tmp_path / "a", lambda m, g: -0.1 * g - 0.01 * g**2 + (0.2 if m == "wframe" else 0), R)
+    for claim in ("quality-structure", "quality-colour"):
+        assert judged(claim, better)[0].verdict == "reproduced"
+    assert judged("quality-noise", better)[0].verdict == "contradicted"
+    outcome, evidence = judged("quality-and-R", better)
+    assert outcome.verdict == "reproduced" and evidence.value == pytest.approx(-1, abs=1e-3)
+
+    def lost(s, m, r, g, t):
+        return np.nan if m == "wframe" and t > 5 else R(s, m, r, g, t)
+
+    gone = measured(tmp_path / "b", lambda m, g: 0.5, lost)
+    assert judged("quality-structure", gone)[0].verdict == "contradicted", "what diverged has no structure"
+    same = measured(tmp_path / "c", lambda m, g: 0.5, R)
+    assert judged("quality-and-R", same)[0].verdict == "undecided"
+    with pytest.raises(NotAvailable, match="no measurement 'quality'"):
+        judged("quality-noise", results(tmp_path / "d", R))
+
+
+def test_claims_on_theta_s_step(tmp_path: Path):
+    def R(s, m, r, g, t):
+        return 2 / t + 0.01 * g
+
+    def step(s, m, r, g, t):
+        return (0.1 if m == "wframe" else 0.2) * (1 + 0.01 * g) / t
+
+    held = {"cosine": lambda s, m, r, g, t: 0.4 + 0.01 * g, "misfit": lambda *of: 10.0, "step": step}
+    small = results(tmp_path / "a", R, penalty=lambda *of: 1e-3, **held)
+    for claim in ("anti-force", "consistency", "theta-stable"):
+        assert judged(claim, small)[0].verdict == "reproduced", claim
+    large = results(tmp_path / "b", R, penalty=lambda *of: 0.1, **(held | {"cosine": lambda *of: -0.2}))
+    assert judged("consistency", large)[1].value == pytest.approx(60 / 2 * 0.1 / 10)
+    assert judged("consistency", large)[0].verdict == judged("anti-force", large)[0].verdict == "contradicted"
+    with pytest.raises(NotAvailable, match="have no 'cosine': they are older"):
+        judged("anti-force", results(tmp_path / "c", R))
+
+
+def test_methods_that_begin_alike(tmp_path: Path):
+    values = TINY | {
+        "datasets": {
+            "faces": TINY["datasets"]["faces"] | {"stands_for": ["sun"], "classes": [f"c{n}" for n in range(6)]}
+        },
+        "studies": {"collapse": {"datasets": ["faces"], "settings": {"lambda": {}}, "snapshots": [1, 5, 20]}},
+    }
+    case = Case(tmp_path, check(values), {})
+    for n in range(6):
+        for method in ("frame", "wframe"):
+            run = tmp_path / f"runs/collapse/faces/c{n}/lambda/{method}-0"
+            run.mkdir(parents=True)
+            shots = np.stack([SCENES[:9]] * 3)
+            if method == "wframe":
+                shots[2] = SCENES[9:18]
+            save_file({"snapshots": shots}, run / "0.safetensors")
+    outcome, evidence = judged("alike-at-first", case)
+    assert outcome.verdict == "reproduced" and evidence.value == 0 and evidence.n == 6
