@@ -99,7 +99,7 @@ def test_a_needed_input_stops_the_run_with_all_there_is_to_say(
     for words in (
         "gone (Gone (someone 2020)) can't be had, and is needed.",
         "own, gone.parquet: (no server has it any more)",
-        "studies: Collapse; datasets: gone",
+        "it would serve: studies: Collapse",
         "Ask Ann.",
         f"Put it at {place / 'data/gone/gone.parquet'}",
         "Nothing was trained; what was fetched is kept.",

@@ -164,7 +164,7 @@ def figure_6(store: Store) -> Figure:
     """A few images: the inputs, DCGAN's random outputs (and other baselines' on the same images), wFRAME's outputs."""
     name = "dcgan-few"
     if name not in store.edition.baselines:
-        raise NotAvailable(f"this edition trains no baseline {name!r}")
+        raise NotAvailable(store.why_no("baseline", name, "trains"))
     entry = store.edition.baselines[name]
     class_ = entry.class_ or store.edition.datasets[entry.dataset].classes[0]
     run = store.run("collapse", entry.dataset, "wframe", None, class_)

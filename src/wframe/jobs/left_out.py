@@ -98,8 +98,9 @@ def load_made(results: Path) -> Edition:
 
 
 def in_words(served: Mapping[str, list[str]]) -> str:
-    """Return what an input serves, in one line: figures, studies, baselines, rows, and how many claims."""
+    """Return what an input serves, in one line: figures, studies (else datasets), baselines, rows, number of claims."""
     parts = [", ".join(served["figures"])] if "figures" in served else []
-    parts += [f"{kind}: {', '.join(served[kind])}" for kind in LISTS if kind in served]
+    kinds = [kind for kind in LISTS if kind in served and (kind != "datasets" or "studies" not in served)]
+    parts += [f"{kind}: {', '.join(served[kind])}" for kind in kinds]
     parts += [f"{len(served['claims'])} claims"] if "claims" in served else []
     return "; ".join(parts) or "all of it"

@@ -34,8 +34,12 @@ class Store:
     def study(self, name: str) -> Study:
         """Return a study's configuration."""
         if name not in self.edition.studies:
-            raise NotAvailable(self.edition.left_out("study", name) or f"this edition has no study {name!r}")
+            raise NotAvailable(self.why_no("study", name))
         return self.edition.studies[name]
+
+    def why_no(self, kind: str, name: str, verb: str = "has") -> str:
+        """Return why there is no such study, baseline or row: what it's made from is missing, or it isn't configured."""
+        return self.edition.left_out(kind, name) or f"this edition {verb} no {kind} {name!r}"
 
     def title(self, dataset: str) -> str:
         """Return a dataset's name for people."""

@@ -17,7 +17,7 @@ def few_images(store: Store, baseline: str, study: str) -> Evidence:
     trainings are what is independent.
     """
     if baseline not in store.edition.baselines:
-        raise NotAvailable(f"this edition trains no baseline {baseline!r}")
+        raise NotAvailable(store.why_no("baseline", baseline, "trains"))
     entry = store.edition.baselines[baseline]
     name = f"few-images/{baseline}"
     table = store.measurement(name)

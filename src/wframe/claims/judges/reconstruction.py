@@ -14,7 +14,7 @@ def reconstruction(store: Store, baseline: str) -> Evidence:
     Paired by image (see `wframe reconstruct`).
     """
     if baseline not in store.edition.baselines:
-        raise NotAvailable(f"this edition trains no baseline {baseline!r}")
+        raise NotAvailable(store.why_no("baseline", baseline, "trains"))
     name = f"reconstructions/{baseline}"
     table = store.measurement(name).pivot_table(index="index", columns="whose", values="distance")
     theirs = store.edition.baselines[baseline].model

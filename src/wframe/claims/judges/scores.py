@@ -92,7 +92,7 @@ def _score(case: Case, name: str) -> Score:
     if case.edition.compared and case.edition.scores and case.edition.scores.extractor != "inception":
         raise NotAvailable(f"scored by {case.edition.scores.extractor}: the paper's scores are Inception's")
     if name not in case.scores.index:
-        raise NotAvailable(f"this edition scores no row {name!r}")
+        raise NotAvailable(case.why_no("row", name, "scores"))
     row: dict[Any, Any] = case.scores.loc[name].to_dict()
     if row["status"] != "ok" or not np.isfinite(row["score"]):
         raise NotAvailable(f"no score of {name!r}: {row['status']}")
