@@ -105,11 +105,23 @@ def measured(folder: Path, value, R, groups: int = 12) -> Case:
     """Results with a table of quality."""
     case = results(folder, R, groups, 20)
     rows = [
-        ("d", "all", "safe", method, 0, group, *(4 * [value(method, group)]))
+        ("whole", "d", "all", "safe", method, 0, group, *(4 * [value(method, group)]))
         for method in ("frame", "wframe")
         for group in range(groups)
     ]
-    names = ["dataset", "class", "setting", "method", "repeat", "group", "noise", "spectrum", "chroma", "structure"]
+    names = [
+        "study",
+        "dataset",
+        "class",
+        "setting",
+        "method",
+        "repeat",
+        "group",
+        "noise",
+        "spectrum",
+        "chroma",
+        "structure",
+    ]
     (folder / "measurements").mkdir(exist_ok=True)
     pd.DataFrame(rows, columns=names).to_csv(folder / "measurements/quality.csv", index=False)
     return case
