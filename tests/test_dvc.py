@@ -32,6 +32,7 @@ pytestmark = pytest.mark.xdist_group("dvc")
 
 EDITION = {
     "edition": "tiny",
+    "theory": False,
     "device": "cpu",
     "learning": {"T": 3, "L": 2, "beta": 60.0},
     "datasets": {

@@ -92,7 +92,7 @@ def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
     }
     assert shown == listed and len(listed) == 2 + 1 + 2 + 2 + 2
     claims, jobs = json.loads((tiny / "results/claims.json").read_text())["claims"], 2 * 3
-    statements = len(json.loads((tiny / "results/theory.json").read_text())["statements"])
+    statements = len(json.loads((tiny / "results/measurements/theory.json").read_text())["statements"])
     assert outline.rows == (1 + len(claims)) + (1 + statements) + (1 + 2) + (1 + 1) + (1 + jobs)
 
 

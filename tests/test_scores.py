@@ -263,6 +263,7 @@ def test_bad_sets_are_refused(digits: dict[str, Path], tmp_path: Path, capsys: p
 
 EDITION = {
     "edition": "test",
+    "theory": False,
     "device": "cpu",
     "learning": {"T": 1, "L": 1},
     "datasets": {"faces": {"source": "embedded", "path": "faces", "size": 16}},

@@ -34,6 +34,7 @@ GPUS = 3
 T = 400  # learning iterations
 EDITION: dict[str, Any] = {
     "edition": "cluster",
+    "theory": False,
     "device": "cpu",
     "job": {"minutes": 10, "memory_mb": 1000, "checkpoint_seconds": 0.2},
     "learning": {"T": T, "L": 1},

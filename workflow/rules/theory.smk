@@ -1,7 +1,7 @@
 """The paper's theory, checked numerically; it needs no images, only the bank.
 
 INPUTS:  results/bank.safetensors
-OUTPUTS: results/theory.json, results/figures/theory/
+OUTPUTS: results/measurements/theory.json, results/figures/theory/
 """
 
 
@@ -10,7 +10,7 @@ rule theory:
     input:
         bank="results/bank.safetensors",
     output:
-        findings="results/theory.json",
+        findings="results/measurements/theory.json",
         figures="results/figures/theory/index.json",
     log:
         "results/logs/theory.log",

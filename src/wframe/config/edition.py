@@ -51,6 +51,7 @@ class Edition(Model):
     baselines: dict[Name, Annotated[Baseline, OfItsModel()]] = Field(
         {}, description="models that FRAME and wFRAME are compared with"
     )
+    theory: bool = Field(True, description="whether the paper's theory is computed as well (half a minute)")
     scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
     _left_out: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)  # see wframe.jobs.left_out
 

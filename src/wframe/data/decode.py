@@ -4,9 +4,11 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 LARGEST = 64_000_000  # pixels; more is refused as a decompression bomb
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20  # a large colour profile is no bomb
+DEPTHS = (8, 10, 12, 14, 16)  # bits of a value, in a container of 16
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")  # none that runs a program
 
 
@@ -30,16 +32,19 @@ def decode(raw: bytes | np.ndarray) -> tuple[Image.Image, str, list[str]]:
         raise ValueError(f"too large: {image.width}×{image.height} pixels")
     deep = ";16" in str(getattr(image, "tile", ""))  # Pillow itself cuts 16-bit colours to 8 bits
     image.load()
-    mode, notes = image.mode, []
-    if image.getexif().get(0x0112, 1) != 1:
+    mode = image.mode
+    notes: list[str] = []
+    if _orientation(image, notes) in range(2, 9):
         image = ImageOps.exif_transpose(image)
         notes.append("EXIF-rotated")
     if mode[0] in "IF":
         values = np.asarray(image)
         if mode[0] == "F" or values.min() < 0 or values.max() > 65535:
             raise ValueError("neither 8 nor 16 bits a value: convert it first")
-        image = Image.fromarray((values // 257).astype(np.uint8))
-    if deep or mode[0] == "I":
+        bits = next(bits for bits in DEPTHS if values.max() < 2**bits)  # what the values use of the container
+        image = Image.fromarray((values.astype(np.int64) * 255 // (2**bits - 1)).astype(np.uint8))
+        notes.append(f"{bits}-bit→8-bit" if bits > 8 else "8-bit values in 16 bits")
+    elif deep:
         notes.append("16-bit→8-bit")
     if mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         background = Image.new("RGBA", image.size, "white")
@@ -49,6 +54,15 @@ def decode(raw: bytes | np.ndarray) -> tuple[Image.Image, str, list[str]]:
         notes.append(f"{mode}→RGB")
         image = image.convert("RGB")
     return image, mode, notes
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    """Return the EXIF orientation, 1 where there is none; metadata that can't be read is noted and ignored."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # whatever a broken block makes Pillow raise: the pixels are good
+        notes.append("unreadable metadata ignored")
+        return 1
 
 
 def centre_square(image: Image.Image, crop: int | None) -> tuple[int, int, int, int]:

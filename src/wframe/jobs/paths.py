@@ -36,6 +36,16 @@ def score_tables(edition: Edition) -> list[str]:
     return ["results/tables/scores.csv"] if edition.scores else []
 
 
+def theory(edition: Edition) -> list[str]:
+    """Return what was computed of the paper's theory, where the edition asks for it."""
+    return ["results/measurements/theory.json"] if edition.theory else []
+
+
+def theory_figures(edition: Edition) -> list[str]:
+    """Return the index of the theory's figure, likewise."""
+    return ["results/figures/theory/index.json"] if edition.theory else []
+
+
 def fetched(edition: Edition, entries: list[str]) -> list[str]:
     """Return the stamp files of registry entries, written when an entry is completely fetched."""
     return [str(edition.data_path(f"{name}/.fetched.json")) for name in entries]

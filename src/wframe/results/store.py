@@ -131,8 +131,8 @@ class Store:
         return pd.read_csv(path).set_index("row")
 
     def theory(self, statement: str) -> dict[str, Any]:
-        """Return what was computed of a statement of the theory, by its id in `theory.json`."""
-        path = self.folder / "theory.json"
+        """Return what was computed of a statement of the theory, by its id in `measurements/theory.json`."""
+        path = self.folder / "measurements" / "theory.json"
         statements = read_json(path)["statements"] if path.exists() else []
         for found in statements:
             if found["id"] == statement:

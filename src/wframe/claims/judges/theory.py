@@ -12,6 +12,6 @@ def theory(store: Store, statement: str) -> Evidence:
         raise NotAvailable("our copy of the paper doesn't say enough to compute it")
     gap, correction = found["gap"], found["correction"]
     evidence = computed(
-        found["gap_is"], gap["value"], gap["low"], gap["high"], "computation", frozenset({"theory.json"})
+        found["gap_is"], gap["value"], gap["low"], gap["high"], "computation", frozenset({"measurements/theory.json"})
     )
     return evidence._replace(notes=(f"{found['outcome']}: {correction}" if correction else found["outcome"],))

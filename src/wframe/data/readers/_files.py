@@ -14,13 +14,18 @@ from wframe.data.readers import Candidate
 from wframe.errors import UserError
 
 LARGEST_FILE = 500_000_000  # bytes; more is no image, and is never read into memory
-NOT_IMAGES = ("Thumbs.db", "desktop.ini")  # what file managers leave in folders, beside hidden files
+# what file managers, network storage and file systems leave in folders, beside hidden files
+NOT_IMAGES = ("Thumbs.db", "desktop.ini", "__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN")
+MACHINE_MADE = ("@", "#", "~")  # how names of folders begin that network storage makes (@eaDir, #recycle, ~snapshot)
 
 
 def split_place(path: str) -> tuple[Path, str]:
     """Split `PLACE!INSIDE`; a path that exists as it stands is a place of that name."""
-    place, _, inside = path.partition("!")
-    return (Path(path), "") if Path(path).exists() else (Path(place), inside)
+    marks = [index for index, letter in enumerate(path) if letter == "!"]
+    for mark in reversed(marks):  # a folder's own name may have a `!`
+        if Path(path[:mark]).exists() and not Path(path).exists():
+            return Path(path[:mark]), path[mark + 1 :]
+    return (Path(path), "") if Path(path).exists() or not marks else (Path(path[: marks[0]]), path[marks[0] + 1 :])
 
 
 def is_tar(path: str) -> bool:
@@ -53,7 +58,7 @@ def _files(folder: Path, root: Path) -> Iterator[Candidate]:
     for name in names:
         file = folder / name
         candidate = Candidate(str(file.relative_to(root)), file.read_bytes)
-        if name.startswith(".") or name in NOT_IMAGES:
+        if name.startswith(".") or name in NOT_IMAGES or (name.startswith(MACHINE_MADE) and file.is_dir()):
             continue
         if os.path.isfile(file):  # noqa: PTH113 (False for a link in a circle, where older Path.is_file raises)
             yield candidate._replace(refuse=_too_large(file.stat().st_size))
@@ -81,7 +86,7 @@ def _archive_members(archive: Path, folders: list[PurePosixPath]) -> Iterator[Ca
         if ".." in member.parts or member.is_absolute():
             yield candidate._replace(refuse="points outside its archive")
         elif any(member.is_relative_to(folder) for folder in folders) and not any(
-            part.startswith(".") or part in (*NOT_IMAGES, "__MACOSX") for part in member.parts
+            part.startswith(".") or part in NOT_IMAGES for part in member.parts
         ):
             found = True
             yield candidate
