@@ -24,7 +24,8 @@ def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evid
     notes = [f"of {left} of {every} models no images were measured (the first groups of each run are)"] if left else []
     frame = frame.where(~pairs.frame.lost[frame.index], WORST[measure])
     wframe = wframe.where(~pairs.wframe.lost[wframe.index], WORST[measure])
-    estimate = median(pairs.difference(frame, wframe))
+    better = "lower" if WORST[measure] > 0 else "higher"
+    estimate = pairs.guarded(median(pairs.difference(frame, wframe)), better)
     found = evidence(store, study, f"{measure}, wFRAME − FRAME: median over groups", estimate, pairs, *notes)
     return found._replace(files=found.files | {"measurements/quality.csv"})
 
