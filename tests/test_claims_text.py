@@ -8,6 +8,7 @@ from conftest import ROOT
 from synthetic import CLAIMS, results
 
 from wframe.__main__ import main
+from wframe.claims.claim import Claim
 from wframe.claims.many import error_rates, summarise
 from wframe.claims.text import MARK, short
 from wframe.claims.verdict import VERDICTS, judge_all
@@ -23,8 +24,9 @@ def page(tmp_path: Path) -> Path:
 
     case = results(tmp_path, R, 12)
     case.edition = Edition.model_construct(**(case.edition.__dict__ | {"compared": True}))
-    chosen = ["fig4-celeba", "fig4-bedroom", "speed", "table1-ali", "gans-reconstruct", "fig2-celeba"]
-    records = judge_all([CLAIMS[name] for name in chosen], case)
+    chosen = ["fig4-celeba", "fig4-bedroom", "speed", "visually-better", "fig2-celeba"]
+    quoted = Claim(id="quoted", where="Table 1", says="ALI scores 5.34.", quoted="others")
+    records = judge_all([*(CLAIMS[name] for name in chosen), quoted], case)
     summary = {name: sum(record["verdict"] == name for record in records) for name in VERDICTS}
     about = {"line": summarise(records, VERDICTS), "summary": summary, "chance": error_rates(records)}
     (tmp_path / "record.json").write_text(json.dumps(about | {"claims": records}))
@@ -32,7 +34,7 @@ def page(tmp_path: Path) -> Path:
     path.write_text(
         "# A page\n\n<!-- claims-line record.json -->\nold\n<!-- end -->\n\n"
         "<!-- claims-table record.json: fig4-celeba, speed -->\n<!-- end -->\n\nBetween.\n\n"
-        "<!-- claims-sentence record.json: fig4-celeba, speed, table1-ali -->\n<!-- end -->\n"
+        "<!-- claims-sentence record.json: fig4-celeba, speed, quoted -->\n<!-- end -->\n"
     )
     return path
 

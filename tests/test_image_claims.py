@@ -105,11 +105,23 @@ def measured(folder: Path, value, R, groups: int = 12) -> Case:
     """Results with a table of quality."""
     case = results(folder, R, groups, 20)
     rows = [
-        ("d", "all", "safe", method, 0, group, *(4 * [value(method, group)]))
+        ("whole", "d", "all", "safe", method, 0, group, *(4 * [value(method, group)]))
         for method in ("frame", "wframe")
         for group in range(groups)
     ]
-    names = ["dataset", "class", "setting", "method", "repeat", "group", "noise", "spectrum", "chroma", "structure"]
+    names = [
+        "study",
+        "dataset",
+        "class",
+        "setting",
+        "method",
+        "repeat",
+        "group",
+        "noise",
+        "spectrum",
+        "chroma",
+        "structure",
+    ]
     (folder / "measurements").mkdir(exist_ok=True)
     pd.DataFrame(rows, columns=names).to_csv(folder / "measurements/quality.csv", index=False)
     return case
@@ -173,3 +185,17 @@ def test_methods_that_begin_alike(tmp_path: Path):
             save_file({"snapshots": shots}, run / "0.safetensors")
     outcome, evidence = judged("alike-at-first", case)
     assert outcome.verdict == "reproduced" and evidence.value == 0 and evidence.n == 6
+
+
+def test_images_of_one_training_are_no_repeats(tmp_path: Path):
+    """However many images are farther from ALI's reconstruction: it is one ALI."""
+    values = TINY | {"baselines": {"ali": {"model": "ali", "dataset": "large", "images": 9, "steps": 10}}}
+    values["datasets"] = TINY["datasets"] | {"large": TINY["datasets"]["faces"] | {"size": 32}}
+    (tmp_path / "measurements/reconstructions").mkdir(parents=True)
+    rows = [("ali", i, 20.0) for i in range(90)] + [("wframe", i, 10.0) for i in range(90)]
+    table = pd.DataFrame(rows, columns=["whose", "index", "distance"])
+    table.to_csv(tmp_path / "measurements/reconstructions/ali.csv", index=False)
+    found = JUDGES["reconstruction"](Case(tmp_path, check(values), {}), "ali")
+    assert found.value == pytest.approx(np.log(2)) and found.n == 1 and found.bounds() == (-np.inf, np.inf)
+    claim = CLAIMS["gans-reconstruct"]
+    assert claim.expects and decide(claim.expects, found).verdict == "undecided"

@@ -73,7 +73,9 @@ def leaning(expects: Expects, evidence: Evidence) -> str:
     if distance == 0:
         return f"{leans} (n = {evidence.n})"
     if not math.isfinite(half) or not math.isfinite(distance):
-        return f"{leans}; what diverged leaves the interval open: only more {evidence.unit} tell (n = {evidence.n})"
+        return (
+            f"{leans}; models that are lost leave the interval open: only more {evidence.unit} tell (n = {evidence.n})"
+        )
     needed = max(fewest, math.ceil(evidence.n * min(max(half / distance, 1.0), 1e6) ** 2))
     enough = f"roughly {needed:,}" if needed < 1e6 else "more than a million"
     return f"{leans}; were it to stay there, {enough} {evidence.unit} would decide (n = {evidence.n})"

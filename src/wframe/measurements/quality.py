@@ -42,8 +42,8 @@ def main(args: argparse.Namespace) -> None:
     for run in store.runs(study):
         for group, chains in enumerate(store.images(run)[:GROUPS]):
             values = quality(chains, store.observed(run, group))
-            rows.append((run.dataset, run.class_, run.setting, run.method, run.repeat, group, *values))
-    names = ["dataset", "class", "setting", "method", "repeat", "group", *MEASURES]
+            rows.append((study, run.dataset, run.class_, run.setting, run.method, run.repeat, group, *values))
+    names = ["study", "dataset", "class", "setting", "method", "repeat", "group", *MEASURES]
     with atomic_write(args.out) as part:
         pd.DataFrame(rows, columns=names).to_csv(part, index=False)
 

@@ -114,7 +114,9 @@ def compare(row: dict[str, Any]) -> str:
     low, high = row.get("ratio_low", math.nan), row.get("ratio_high", math.nan)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "too few groups to tell"
-    return "wFRAME lower" if high < 1 else "wFRAME higher" if low > 1 else "can't tell"
+    said = "wFRAME lower" if high < 1 else "wFRAME higher" if low > 1 else "can't tell"
+    more = row.get("diverged_wframe", 0) - row.get("diverged_frame", 0)
+    return said + (", but diverges more often" if more > 0 and high < 1 else "")
 
 
 def dataset_view(results: Path, edition: Edition, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from wframe.claims.evidence import Evidence
 from wframe.config.learning import METHODS, Method
 from wframe.results import outcomes
 from wframe.results.curves import by_group, per_group, rates
-from wframe.results.statistics import Estimate
+from wframe.results.statistics import Estimate, share
 from wframe.results.store import NotAvailable, Store
 
 
@@ -124,6 +124,25 @@ class Pairs(_Groups):
         with np.errstate(invalid="ignore"):
             apart = (ours - base).where(ours != base, 0.0)
         return self.per_group(apart)
+
+    def guarded(self, estimate: Estimate, better: str = "lower") -> Estimate:
+        """Return a paired difference's estimate, its interval open on the side of the method that is lost more often.
+
+        A median can be low while a third of the groups diverge. So where the sign test tells that one method is lost in
+        more groups than the other, that method isn't called the better one.
+        """
+        apart = self.rates(self.frame.lost[self.both].astype(float) - self.wframe.lost[self.both])
+        frame_more = share(apart[apart != 0] > 0)
+
+        def interval(level: float) -> tuple[float, float]:
+            low, high = estimate.interval(level)
+            least, most = frame_more.interval(level)
+            wframe_worse, frame_worse = most < 0.5, least > 0.5
+            if better == "higher":
+                wframe_worse, frame_worse = frame_worse, wframe_worse
+            return (-np.inf if frame_worse else low), (np.inf if wframe_worse else high)
+
+        return estimate._replace(interval=interval)
 
     def count(self) -> dict[str, dict[str, int]]:
         """Return how many models of each method had each outcome."""

@@ -25,7 +25,7 @@ def energy_unrest(
     frame, wframe = (_log_movement(part, measure) for part in (pairs.frame, pairs.wframe))
     name = {"energy_observed": "Φ of the observed images", "energy": "Φ of the chains"}[measure]
     said = f"log of the total movement of {name}, wFRAME over FRAME: median over groups"
-    return evidence(store, study, said, median(pairs.difference(frame, wframe)), pairs)
+    return evidence(store, study, said, pairs.guarded(median(pairs.difference(frame, wframe))), pairs)
 
 
 @judge

@@ -54,7 +54,9 @@ def theta_steps(store: Store, study: str, datasets: list[str], setting: str | No
         steps = models.curves("step")
         largest = steps.iloc[len(steps) // 2 :].max(skipna=False).clip(lower=1e-300)
         logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
-    estimate = median(pairs.difference(*logs)).map(lambda log: float(np.exp(log)) if log < 700 else np.inf)
+    estimate = pairs.guarded(median(pairs.difference(*logs))).map(
+        lambda log: float(np.exp(log)) if log < 700 else np.inf
+    )
     said = f"largest ‖Δθ‖ of the second half, {METHODS['wframe']} over {METHODS['frame']}: median over groups"
     return evidence(store, study, said, estimate, pairs)
 

@@ -17,12 +17,16 @@ WORST = {"noise": np.inf, "spectrum": np.inf, "chroma": -np.inf, "structure": -n
 def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
     """A measure of the images, wFRAME's less FRAME's: the median over groups. A lost model has the worst."""
     pairs = Pairs(store, study, datasets)
-    frame, wframe = (_values(store, measure, pairs, method) for method in ("frame", "wframe"))
+    frame, wframe = (_values(store, measure, study, pairs, method) for method in ("frame", "wframe"))
+    every = len(pairs.both)
     pairs.both = pairs.both.intersection(frame.index).intersection(wframe.index)
+    left = every - len(pairs.both)
+    notes = [f"of {left} of {every} models no images were measured (the first groups of each run are)"] if left else []
     frame = frame.where(~pairs.frame.lost[frame.index], WORST[measure])
     wframe = wframe.where(~pairs.wframe.lost[wframe.index], WORST[measure])
-    estimate = median(pairs.difference(frame, wframe))
-    found = evidence(store, study, f"{measure}, wFRAME − FRAME: median over groups", estimate, pairs)
+    better = "lower" if WORST[measure] > 0 else "higher"
+    estimate = pairs.guarded(median(pairs.difference(frame, wframe)), better)
+    found = evidence(store, study, f"{measure}, wFRAME − FRAME: median over groups", estimate, pairs, *notes)
     return found._replace(files=found.files | {"measurements/quality.csv"})
 
 
@@ -36,7 +40,7 @@ def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -
     pairs = Pairs(store, study, datasets)
     parts = []
     for models in (pairs.frame, pairs.wframe):
-        values = _values(store, measure, pairs, models.method)
+        values = _values(store, measure, study, pairs, models.method)
         values = values.where(~models.lost[values.index], WORST[measure])
         parts.append(pd.DataFrame({"R": models.worst_where_lost(end(models.R)), "value": values}).dropna())
     places = parts[0].index.intersection(parts[1].index)
@@ -51,10 +55,10 @@ def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -
     return found._replace(files=found.files | {"measurements/quality.csv"})
 
 
-def _values(store: Store, measure: str, pairs: Pairs, method: str) -> pd.Series:
+def _values(store: Store, measure: str, study: str, pairs: Pairs, method: str) -> pd.Series:
     """Return a measure of one method's models in the study's first setting, by dataset, class, repeat and group."""
     table = store.measurement("quality")
-    table = table.astype({"dataset": str, "class": str})
+    table = table[table["study"] == study].astype({"dataset": str, "class": str})
     chosen = table[(table["method"] == method) & (table["setting"] == pairs.wframe.setting)]
     values = chosen.set_index(GROUP)[measure]
     values = values[values.index.isin(pairs.both)]

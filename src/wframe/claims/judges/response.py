@@ -31,7 +31,8 @@ def R_ratio(
         lost = pairs.frame.lost[pairs.both]
         pairs.both = pairs.both[~lost]
         notes = [f"{int(lost.sum())} models that FRAME loses are left out"] if lost.any() else []
-    estimate = median(pairs.per_group(paired_log_ratio(pairs)) if len(pairs.both) else []).map(as_ratio)
+    logs = median(pairs.per_group(paired_log_ratio(pairs)) if len(pairs.both) else [])
+    estimate = (pairs.guarded(logs) if len(pairs.both) else logs).map(as_ratio)
     return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs, *notes)
 
 
@@ -48,7 +49,7 @@ def steadiness(store: Store, study: str, datasets: list[str], setting: str | Non
     """The upward movement of R, Σ max(0, R(t+1) − R(t)): wFRAME less FRAME. A steady fall has 0; lost: the worst."""
     pairs = Pairs(store, study, datasets, setting)
     frame, wframe = (part.worst_where_lost(part.R.diff().clip(lower=0).sum()) for part in (pairs.frame, pairs.wframe))
-    estimate = median(pairs.difference(frame, wframe))
+    estimate = pairs.guarded(median(pairs.difference(frame, wframe)))
     return evidence(store, study, "sum of R's rises, wFRAME − FRAME: median over groups", estimate, pairs)
 
 
@@ -60,7 +61,7 @@ def speed(store: Store, study: str, datasets: list[str], setting: str | None = N
     for part in (pairs.frame, pairs.wframe):
         above = part.R.gt(part.R.iloc[0] / 2).cummin().sum()
         halved.append(part.worst_where_lost(above + 1.0))
-    estimate = median(pairs.difference(*halved))
+    estimate = pairs.guarded(median(pairs.difference(*halved)))
     return evidence(store, study, "iterations until R is halved, wFRAME − FRAME: median over groups", estimate, pairs)
 
 
