@@ -115,7 +115,13 @@ def test_demo_scores_and_baselines(demo: Path):
         assert record["diverged"] is None and images.std(axis=(2, 3)).mean() > 8 and record["spread"]["samples"] > 10
     assert record["images"] == 9 and record["settings"]["duplicate_to"] == 1000
     page = (demo / "results/report/index.html").read_text()
-    for figure in ("dcgan-training", "improved-gan-wl-training", "ali-training", "winn-training", "ali-reconstructions"):
+    for figure in (
+        "dcgan-training",
+        "improved-gan-wl-training",
+        "ali-training",
+        "winn-training",
+        "ali-reconstructions",
+    ):
         assert f"../figures/baselines/{figure}.png" in page
 
 
