@@ -103,19 +103,25 @@ def test_demo_page_explains_that_it_is_a_demo(demo: Path):
 
 def test_demo_scores_and_baselines(demo: Path):
     table = pd.read_csv(demo / "results/tables/scores.csv").set_index("row")
-    rows = ["real", "dcgan", "improved-gan", "ali", "winn", "frame-wl", "wframe-wl"]
+    rows = ["real", "dcgan", "improved-gan-wl", "ali", "winn", "frame-wl", "wframe-wl"]
     assert list(table.index) == rows and (table["status"] == "ok").all()
     assert (table["score_name"] == "pocket score").all() and (table["n"] == 54).all()
     assert table["score"].idxmax() == "real" and table.loc[["dcgan", "frame-wl", "wframe-wl"], "score"].min() > 1.5
     assert (table["copies"].dropna() == 0).all() and table["nearest_real"].notna().tolist() == [False] + [True] * 6
     assert table.loc["dcgan", "nearest_real_n"] == 535 - 450 and table.loc["frame-wl", "training_images"] == 54
-    for name in ("improved-gan", "ali", "winn", "dcgan", "dcgan-few"):
+    for name in ("improved-gan-wl", "ali", "winn", "dcgan", "dcgan-few"):
         record = json.loads((demo / f"results/baselines/{name}/0.json").read_text())
         images = load_file(demo / f"results/baselines/{name}/0.safetensors")["images"]
         assert record["diverged"] is None and images.std(axis=(2, 3)).mean() > 8 and record["spread"]["samples"] > 10
     assert record["images"] == 9 and record["settings"]["duplicate_to"] == 1000
     page = (demo / "results/report/index.html").read_text()
-    for figure in ("dcgan-training", "improved-gan-training", "ali-training", "winn-training", "ali-reconstructions"):
+    for figure in (
+        "dcgan-training",
+        "improved-gan-wl-training",
+        "ali-training",
+        "winn-training",
+        "ali-reconstructions",
+    ):
         assert f"../figures/baselines/{figure}.png" in page
 
 
