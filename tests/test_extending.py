@@ -98,9 +98,11 @@ def test_a_reading_is_one_entry(checkout: Path):
     assert json.loads((checkout / "o/0.json").read_text())["constants"]["reading"] == "halved"
 
 
-def test_a_baseline_is_one_module_and_one_entry(checkout: Path):
+def test_a_baseline_is_one_module_its_settings_and_one_entry(checkout: Path):
     package = checkout / "src/wframe/baselines"
     shutil.copy(package / "dcgan.py", package / "twin.py")
+    settings = checkout / "src/wframe/config/trainings"
+    shutil.copy(settings / "dcgan.py", settings / "twin.py")
     twin = {"model": "twin", "dataset": "faces", "batch": 8, "steps": 2, "width": 4, "samples": 9}
     mine = edition(checkout, baselines={"twin": twin})
     call(checkout, "snakemake", "results/baselines/twin/0.json", "--configfile", str(mine), "--cores", "1")
