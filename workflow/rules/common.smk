@@ -63,8 +63,7 @@ if workflow.is_main_process:  # for messages that repeat the user's own command
 def made():
     """The edition as this run makes it: without the inputs that aren't available, which `inputs` finds out first.
 
-    What runs nothing (-n, --summary) asks no server: it plans as if all were available, except for what was missing the
-    last time and still is.
+    What runs nothing (-n, --summary) asks no server: it takes all as available, except for what was missing last time.
     """
     if not INPUTS_RECORD:
         return EDITION
