@@ -168,7 +168,16 @@ def test_a_page_depends_on_its_template_and_style(copy: Path):
 
 
 def test_modules_are_found_by_name():
-    assert module_names("wframe.data.readers") == ("celeba", "cifar10", "embedded", "folder", "lsun", "sun")
+    assert module_names("wframe.data.readers") == (
+        "celeba",
+        "cifar10",
+        "embedded",
+        "folder",
+        "huggingface",
+        "lsun",
+        "registry",
+        "sun",
+    )
     assert len(code_files("wframe.claims.judges.*")) > len(module_names("wframe.claims.judges"))
     assert code_hash("wframe.claims.judges.*") != code_hash("wframe.claims.judges")
 

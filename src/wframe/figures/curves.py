@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +15,8 @@ from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, plain, show
 from wframe.jobs.runs import Run
 from wframe.results.statistics import mean_interval
 from wframe.results.store import Store
+
+KEPT = "-kept"  # the ending of a setting with `before: kept`, beside the one as printed
 
 
 def bands_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -99,12 +102,9 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
     canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.25))
     grid = canvas.add_gridspec(len(runs), columns + 1, width_ratios=[1] * columns + [2.6])
     curve_axes = canvas.add_subplot(grid[:, -1])
-    keys = ["dataset", "class", "setting"]
-    first = runs[0]
-    curves = store.all_curves(study)
-    for key, value in zip(keys, (first.dataset, first.class_, first.setting), strict=True):
-        curves = curves[curves[key] == value]
+    curves = pd.concat([curves_of(store, run) for run in runs])
     for row, run in enumerate(runs):
+        style: dict[str, Any] = {"color": COLOURS[run.method], "linestyle": ":" if is_kept(run) else LINES[run.method]}
         snapshots, diverged = store.images(run, "snapshots"), store.diverged(run)
         for column, t in enumerate(times):
             axes = canvas.add_subplot(grid[row, column])
@@ -113,26 +113,12 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
             if row == 0:
                 axes.set_title(f"t = {t}")
             if column == 0:
-                axes.set_ylabel(METHODS[run.method])
-        mine = curves[curves["method"] == run.method]
+                axes.set_ylabel(label_of(run).replace(", ", ",\n"))
+        mine = curves_of(store, run)
         for _, part in mine.groupby(["repeat", "group"]):
-            curve_axes.plot(
-                part["iteration"],
-                part[measure],
-                color=COLOURS[run.method],
-                lw=0.6,
-                alpha=0.5,
-                linestyle=LINES[run.method],
-            )
+            curve_axes.plot(part["iteration"], part[measure], lw=0.6, alpha=0.5, **style)
         mean = mine.groupby("iteration")[measure].mean()
-        curve_axes.plot(
-            mean.index,
-            mean,
-            color=COLOURS[run.method],
-            lw=1.4,
-            label=METHODS[run.method],
-            linestyle=LINES[run.method],
-        )
+        curve_axes.plot(mean.index, mean, lw=1.4, label=label_of(run), **style)
     curve_axes.set_xlabel("learning iteration t")
     curve_axes.set_title("response distance R" if measure == "R" else "energy Φ(x; θ)")
     if measure == "R":
@@ -144,21 +130,36 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
         name,
         title,
         "The first group's chains after t learning iterations. Thin lines are groups, thick lines their mean.",
-        f"{title}: {_story(curves, runs)}",
+        f"{title}: {_story(store, runs)}",
         canvas,
         curves[["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy"]],
     )
 
 
-def _story(curves: pd.DataFrame, runs: list[Run]) -> str:
+def curves_of(store: Store, run: Run) -> pd.DataFrame:
+    """Return the curves of a run and its repeats."""
+    rows = store.curves(run.study, [run.dataset], run.setting, run.method)
+    return rows[rows["class"] == run.class_]
+
+
+def is_kept(run: Run) -> bool:
+    """Whether a run is of a setting with the delayed penalty, beside the one as printed."""
+    return run.setting.endswith(KEPT)
+
+
+def label_of(run: Run) -> str:
+    """Return what a run is called in a figure."""
+    return METHODS[run.method] + (", delayed penalty" if is_kept(run) else "")
+
+
+def _story(store: Store, runs: list[Run]) -> str:
     """Describe how R developed, in words."""
     parts = []
     for run in runs:
-        R = curves[curves["method"] == run.method].groupby("iteration")["R"].mean().dropna()
+        R = curves_of(store, run).groupby("iteration")["R"].mean().dropna()
         if len(R):
-            parts.append(
-                f"{METHODS[run.method]}'s R starts at {R.iloc[0]:.3g}, peaks at {R.max():.3g}, ends at {R.iloc[-1]:.3g}"
-            )
+            how = f"starts at {R.iloc[0]:.3g}, peaks at {R.max():.3g}, ends at {R.iloc[-1]:.3g}"
+            parts.append(f"R of {label_of(run)} {how}")
         else:
-            parts.append(f"{METHODS[run.method]} diverges at once")
+            parts.append(f"{label_of(run)} diverges at once")
     return "; ".join(parts) + "."

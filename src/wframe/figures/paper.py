@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import PAGE, Figure, plain, show, tile
-from wframe.figures.curves import draw_curves, strips
+from wframe.figures.curves import KEPT, curves_of, draw_curves, strips
+from wframe.results.curves import by_group
+from wframe.results.outcomes import DEFINITION, describe, diverged, end
 from wframe.results.store import NotAvailable, Store
 
 ROW = 9  # images side by side
@@ -41,6 +43,8 @@ def figure_1(store: Store) -> Figure:
     """The evolution of both methods where FRAME collapses, and their energy."""
     dataset = standing_for(store, "collapse", "sun")
     runs = [store.run("collapse", dataset, method, "lambda") for method in ("frame", "wframe")]
+    if f"lambda{KEPT}" in store.study("collapse").settings:
+        runs.append(store.run("collapse", dataset, "wframe", f"lambda{KEPT}"))
     drawn = strips(store, "collapse", runs, "figure-1", "Evolution and energy, λ in an insecure range", "energy")
     return drawn
 
@@ -65,33 +69,39 @@ def figure_2(store: Store) -> Figure:
 
 
 def figure_3(store: Store) -> Figure:
-    """The collapse study: FRAME, FRAME with weight clipping and wFRAME, under each circumstance."""
+    """The collapse study: FRAME, FRAME with weight clipping, wFRAME as printed and with the delayed penalty."""
     dataset = standing_for(store, "collapse", "sun")
     circumstances = [
         ("collapse", dataset, setting)
         for setting in store.study("collapse").settings
-        if not setting.endswith("-clipped")
+        if not setting.endswith(("-clipped", KEPT))
     ]
     if "sizes" in store.edition.studies:
         sizes = store.study("sizes")
-        circumstances += [("sizes", name, setting) for name in sizes.datasets for setting in sizes.settings]
-    rows = [("frame", ""), ("frame", "-clipped"), ("wframe", "")]
+        circumstances += [
+            ("sizes", name, setting)
+            for name in sizes.datasets
+            for setting in sizes.settings
+            if not setting.endswith(KEPT)
+        ]
+    rows = [("frame", "", "FRAME"), ("frame", "-clipped", "FRAME,\nclipped"), ("wframe", "", "wFRAME,\nas printed")]
+    rows.append(("wframe", KEPT, "wFRAME,\ndelayed"))
     edge = min(PAGE / len(circumstances), 1.5)
-    canvas, grid = plt.subplots(3, len(circumstances), figsize=(PAGE, 3 * edge + 0.4), squeeze=False)
+    canvas, grid = plt.subplots(4, len(circumstances), figsize=(PAGE, 4 * edge + 0.4), squeeze=False)
     numbers = []
     for column, (study, name, setting) in enumerate(circumstances):
         side = store.edition.datasets[name].size
         changed = store.edition.studies[study].settings[setting].model_dump(by_alias=True, exclude_unset=True)
         symbols = {"lambda": "λ", "delta": "δ"}
         label = ", ".join(f"{symbols.get(key, key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
-        for row, (method, clipped) in enumerate(rows):
+        for row, (method, ending, label_of_row) in enumerate(rows):
             axes = grid[row, column]
             if row == 0:
                 axes.set_title(f"{label}\n{side}×{side}", fontsize=7)
             if column == 0:
-                axes.set_ylabel(METHODS[method] + (", clipped" if clipped else ""))
+                axes.set_ylabel(label_of_row)
             try:
-                run = store.run(study, name, method, setting + clipped)
+                run = store.run(study, name, method, setting + ending)
             except NotAvailable:
                 show(axes, None)
                 if column == 0:  # keep the row's name visible
@@ -99,26 +109,23 @@ def figure_3(store: Store) -> Figure:
                     axes.set_box_aspect(1)
                 continue
             show(axes, store.images(run)[0], store.diverged(run))
-            curves = store.all_curves(study)
-            mine = curves[
-                (curves[["dataset", "class", "setting", "method"]] == [name, run.class_, run.setting, method]).all(
-                    axis=1
-                )
-            ]
-            end = mine[mine["iteration"] == mine["iteration"].max()]
-            R = end["R"].mean()
-            axes.set_xlabel(f"R = {R:.3g}" if np.isfinite(R) else "all diverged", fontsize=7)
-            numbers.append(
-                (study, name, run.setting, method, side, end["R"].mean(), int((end["diverged"] >= 0).sum()), len(end))
-            )
+            mine = curves_of(store, run)
+            R, energy = by_group(mine, "R"), by_group(mine, "energy")
+            ends, outcome = end(R).where(~diverged(R, energy), np.inf), describe(R, energy)
+            axes.set_xlabel(f"R = {ends.median():.3g}\n{outcome}".replace("inf", "∞"), fontsize=6)
+            gone = int(diverged(R, energy).sum())
+            numbers.append((study, name, run.setting, method, side, ends.median(), outcome, gone, len(ends)))
     return Figure(
         "figure-3",
         "The collapse study",
-        "The nine chains of the first group at the end of learning, and the mean R of the first class's groups that "
-        "haven't diverged. Clipping bounds |θ|.",
-        f"Sheets of nine images: {len(circumstances)} circumstances; rows FRAME, FRAME with clipping, wFRAME.",
+        "The nine chains of the first group at the end of learning; the median over the first class's groups of R at "
+        f"the end (∞ where they diverge), and what became of them. {DEFINITION} Clipping bounds |θ|. The delayed penalty "
+        "keeps 𝒫 of the last iteration as it was (`before: kept`).",
+        f"Sheets of nine images: {len(circumstances)} circumstances; rows {', '.join(row[2] for row in rows)}.",
         canvas,
-        pd.DataFrame(numbers, columns=["study", "dataset", "setting", "method", "side", "R", "diverged", "groups"]),
+        pd.DataFrame(
+            numbers, columns=["study", "dataset", "setting", "method", "side", "R", "outcome", "diverged", "groups"]
+        ),
     )
 
 
