@@ -119,8 +119,8 @@ def figure_3(store: Store) -> Figure:
         "figure-3",
         "The collapse study",
         "The nine chains of the first group at the end of learning; the median over the first class's groups of R at "
-        f"the end (∞ where they diverge), and what became of them. {DEFINITION} Clipping bounds |θ|. The delayed penalty "
-        "keeps 𝒫 of the last iteration as it was (`before: kept`).",
+        f"the end (∞ where they diverge), and what became of them. {DEFINITION} Clipping bounds |θ|. The delayed "
+        "penalty keeps 𝒫 of the last iteration as it was (`before: kept`).",
         f"Sheets of nine images: {len(circumstances)} circumstances; rows {', '.join(row[2] for row in rows)}.",
         canvas,
         pd.DataFrame(
