@@ -111,6 +111,9 @@ def prepare(folder: Path, hub: Hub, **changes: object) -> dict[str, str]:
     edition["datasets"]["cifar10"]["classes"] = ["cat"]
     for name in ("sun", "sun-32", "sun-128"):
         edition["datasets"][name]["classes"] = ["coast"]
+    edition["studies"]["sizes"]["datasets"] = ["sun-32"]
+    for name in set(edition["studies"]) - {"whole", "collapse", "sizes", "readings"}:
+        del edition["studies"][name]
     for name, study in edition["studies"].items():
         study |= {"snapshots": [1, 2], "groups": 1, "repeats": 1}
         if "settings" in study:
