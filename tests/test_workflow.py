@@ -21,8 +21,8 @@ from safetensors.numpy import load_file
 from wframe.__main__ import main
 from wframe.config.edition import load
 from wframe.files import sha256_file
-from wframe.jobs import inputs
-from wframe.runtime.code import SOURCE, code_files, code_hash
+from wframe.jobs import inputs, keys
+from wframe.runtime.code import SOURCE, code_files
 
 
 def jobs_in(output: str) -> dict[str, int]:
@@ -164,40 +164,55 @@ def test_a_changed_constant_reruns_only_its_dependants(copy: Path):
     assert planned(copy, changed) == {"config": 1, "train": 2} | after
 
 
-def step_code() -> dict[str, set[str]]:
-    """Return rule → the package's files whose hash is its parameter, from the rules' text, for the demo edition."""
+WILDCARDS = {
+    "prepare": {"dataset": "faces", "class_": "all"},
+    "train": {"study": "whole", "dataset": "faces", "class_": "all", "setting": "base", "method": "wframe"}
+    | {"repeat": "0", "shard": "0"},
+    "baseline": {"baseline": "dcgan", "repeat": "0"},
+    "score": {"row": "real"},
+    "few_images": {"baseline": "dcgan-few"},
+    "reconstruct": {"baseline": "ali"},
+    "summarise": {"study": "whole"},
+    "figures": {"study": "whole"},
+}
+
+
+def step_code(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """Return rule → the package's files whose hash is in its key, for the demo edition."""
+    hashed: list[str] = []
+
+    def record(*modules: str) -> str:
+        hashed.extend(modules)
+        return ""
+
+    monkeypatch.setattr(keys, "code_hash", record)
+    monkeypatch.setattr(inputs, "code_hash", record)
+    edition, steps = load(ROOT / "config/demo.yaml"), {}
+    for rule in keys.PARTS:
+        hashed.clear()
+        keys.key(edition, rule, WILDCARDS.get(rule, {}))
+        steps[rule] = {file.relative_to(SOURCE).as_posix() for file in code_files(*hashed)}
+    return steps
+
+
+def test_each_rule_passes_its_key():
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
-    rules = re.findall(r"^rule (\w+):(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL)
-    found = {name: re.search(r"code=code_hash\((.*?)\)", body, re.DOTALL) for name, body in rules}
-    modules = {name: re.findall(r'"([\w.*]+)"', match[1]) for name, match in found.items() if match}
-    modules |= {
-        "prepare": ["wframe.data.prepare", "wframe.data.readers.embedded"],
-        "baseline": ["wframe.baselines.train", "wframe.baselines.dcgan"],
-        "reconstruct": ["wframe.measurements.reconstructions", "wframe.baselines.ali"],
-        "score": ["wframe.scores.score", "wframe.scores.extractors.pocket"],
-    }
-    edition = load(ROOT / "config/demo.yaml")
-    assert inputs.prepare_code(edition, "faces", "all") == code_hash(*modules["prepare"])
-    assert inputs.baseline_code(edition, "dcgan", "0") == code_hash(*modules["baseline"])
-    assert inputs.reconstruct_code(edition, "ali") == code_hash(*modules["reconstruct"])
-    assert inputs.score_code(edition, "real") == code_hash(*modules["score"])
-    missing = {name for name, body in rules if "code=" not in body} - {"config", "fetch"}
-    assert not missing, f"rules without a hash of their code: {missing}"
-    return {
-        name: {file.relative_to(SOURCE).as_posix() for file in code_files(*names)} for name, names in modules.items()
-    }
+    rules = re.findall(r"^(?:rule|checkpoint) (\w+):(.*?)(?=^(?:rule|checkpoint) |\Z)", text, re.MULTILINE | re.DOTALL)
+    wrong = {name for name, body in rules if f'step=step("{name}")' not in body} - {"fetch"}
+    assert not wrong, f"rules without their own key: {wrong}"
+    assert {name for name, _ in rules} - {"fetch"} == set(keys.PARTS)
 
 
-def test_each_step_depends_only_on_its_own_code():
-    steps = step_code()
+def test_each_step_depends_only_on_its_own_code(monkeypatch: pytest.MonkeyPatch):
+    steps = step_code(monkeypatch)
 
     def users(file: str) -> set[str]:
         assert (SOURCE / file).is_file(), file
         return {name for name, files in steps.items() if file in files}
 
     assert users("report/page.py") == users("report/page.css") == users("report/page.html.j2") == {"report"}
-    assert users("figures/datasets.py") == users("figures/canvas.py")
-    assert users("figures/canvas.py") == {"figures", "paper_figures", "baseline_figures"}
+    figures = {"figures", "paper_figures", "baseline_figures"}
+    assert users("figures/datasets.py") == figures and users("figures/canvas.py") == figures | {"theory"}
     assert users("claims/judges/energy.py") == users("claims/verdict.py") == {"claims"}
     assert users("engine/train.py") == {"train"}
     assert users("data/prepare.py") == users("data/readers/embedded.py") == {"prepare"}
