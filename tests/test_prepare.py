@@ -12,6 +12,8 @@ import sys
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import lmdb
@@ -22,6 +24,7 @@ import pytest
 from PIL import Image
 
 from wframe.__main__ import main
+from wframe.data.readers import _pickles
 
 
 def image(seed: int, side: int = 40, mode: str = "RGB") -> Image.Image:
@@ -337,15 +340,56 @@ def test_cifar10_refusals(tmp_path: Path, capsys: pytest.CaptureFixture):
         assert "data_batch_2 isn't a CIFAR-10 batch" in capsys.readouterr().err
 
 
-def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture):
-    class Evil:
-        def __reduce__(self) -> tuple:
-            return os.system, ("touch evil",)
+class Calls:
+    """Pickles as a call of `function`."""
 
+    def __init__(self, function: Callable, *arguments: object, state: object = None):
+        self.call = function, arguments, state
+
+    def __reduce__(self) -> tuple:
+        return self.call
+
+
+MALICIOUS = {
+    "a command": Calls(os.system, "touch evil"),
+    "a module of NumPy that runs code": Calls(import_module, "numpy.f2py.__main__"),
+    "objects in place of bytes": np.array([None] * 3072, dtype=object),
+    # NumPy's own dtype takes its flags from here, and then reads these bytes as pointers: a segmentation fault
+    "bytes that are flagged as objects": Calls(
+        np._core.multiarray._reconstruct,
+        np.ndarray,
+        (0,),
+        b"b",
+        state=(1, (1, 384), Calls(np.dtype, "O", False, True), False, b"\1" * 3072),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+def test_a_malicious_pickle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture, name: str):
     batches(tmp_path / "cifar-10-batches-py")
-    (tmp_path / "cifar-10-batches-py/data_batch_1").write_bytes(pickle.dumps(Evil()))
+    content = pickle.dumps({"data": MALICIOUS[name], "labels": [0]})
+    (tmp_path / "cifar-10-batches-py/data_batch_1").write_bytes(content)
     assert prepare(tmp_path, tmp_path / "x.npy", "--source", "cifar10")[0] == 2
-    assert "it wants to run" in capsys.readouterr().err and not Path("evil").exists()
+    error = capsys.readouterr().err
+    assert ("it wants to run" in error or "not integers" in error) and not Path("evil").exists()
+
+
+def test_a_dtype_takes_no_flags_from_its_file():
+    flagged = Calls(np.dtype, "u1", False, True, state=(3, "|", None, None, None, -1, -1, 0x3F))
+    array = np._core.multiarray._reconstruct
+    content = pickle.dumps(Calls(array, np.ndarray, (0,), b"b", state=(1, (2, 8), flagged, False, b"\1" * 16)))
+    read = _pickles.load(content)
+    assert read.dtype == np.uint8 and not read.dtype.hasobject and read.tolist() == [[1] * 8] * 2
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_batches_of_every_pickle_protocol(protocol: int):
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    batch = {"data": values, "by column": np.asfortranarray(values), "labels": [1, 2], "a label": np.int64(-3)}
+    read = _pickles.load(pickle.dumps(batch, protocol))
+    assert (read["data"] == values).all() and (read["by column"] == values).all()
+    assert (read["labels"], read["a label"]) == ([1, 2], -3)
 
 
 def lsun(folder: Path, images: int, side: int = 40) -> list[str]:

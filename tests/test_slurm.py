@@ -348,7 +348,8 @@ def run_through_file_faults(cluster: Cluster, folder: Path, local: Path) -> File
     results = folder / "results"
     results.mkdir()
     call("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(results))
-    for name in ("data", "bank.safetensors"):
+    (results / "stamps").mkdir()
+    for name in ("data", "bank.safetensors", "stamps/data", "stamps/bank.safetensors.json"):
         copy = shutil.copytree if (local / "results" / name).is_dir() else shutil.copy
         copy(local / "results" / name, results / name)
     shutil.copytree(local / ".snakemake/metadata", folder / ".snakemake/metadata")

@@ -1,7 +1,5 @@
 """CIFAR-10's Python batches."""
 
-import io
-import pickle
 import tarfile
 from collections.abc import Iterator
 from functools import partial
@@ -10,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wframe.data.readers import Candidate
+from wframe.data.readers import Candidate, _pickles
 from wframe.data.readers._files import split_place, tar_bytes
 from wframe.errors import UserError
 
@@ -44,21 +42,10 @@ def read(path: str, class_: str) -> Iterator[Candidate]:
                 yield Candidate(f"{batch}[{row}]", partial(np.ascontiguousarray, pixels[row]))
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads arrays and plain values; a pickle that names anything else can't run it."""
-
-    ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "numpy" and name in self.ALLOWED:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
-
-
 def _unpickle(root: Path, name: str) -> dict[str, Any]:
     """Return the content of a batch file, in a folder or in the tar archive."""
     try:
-        content = _ArraysOnly(io.BytesIO(_batch_bytes(root, name)), encoding="latin1").load()
+        content = _pickles.load(_batch_bytes(root, name))
     except (FileNotFoundError, NotADirectoryError, KeyError):
         raise UserError(f"{root}: no CIFAR-10 here (no {name}). `wframe fetch cifar10` gets it.") from None
     except Exception as error:  # a broken pickle raises whatever its bytes happen to say
