@@ -61,7 +61,7 @@ def test_a_reader_is_one_module(checkout: Path):
         "        image = np.broadcast_to(rows[:, None, None], (16, 16, 3)).astype(np.uint8)\n"
         '        yield Candidate(f"{n}", lambda image=image: image)\n'
     )
-    datasets = {"stripes": {"source": "stripes", "size": 16}}
+    datasets = {"stripes": {"source": "stripes", "path": ".", "size": 16}}
     mine = edition(checkout, datasets=datasets, studies={"whole": {"datasets": ["stripes"]}})
     assert "source: stripes" in call(checkout, "wframe", "config", str(mine))
     call(checkout, "wframe", "prepare", "--source", "stripes", "--path", ".", "--size", "16", "--out", "s.npy")
@@ -102,7 +102,7 @@ def test_a_baseline_is_one_module_its_settings_and_one_entry(checkout: Path):
     package = checkout / "src/wframe/baselines"
     shutil.copy(package / "dcgan.py", package / "twin.py")
     settings = checkout / "src/wframe/config/trainings"
-    shutil.copy(settings / "dcgan.py", settings / "twin.py")
+    (settings / "twin.py").write_text((settings / "dcgan.py").read_text().replace('"dcgan"', '"twin"'))
     twin = {"model": "twin", "dataset": "faces", "batch": 8, "steps": 2, "width": 4, "samples": 9}
     mine = edition(checkout, baselines={"twin": twin})
     call(checkout, "snakemake", "results/baselines/twin/0.json", "--configfile", str(mine), "--cores", "1")

@@ -98,7 +98,7 @@ def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
 
 def test_the_page_gives_the_reason_for_a_missing_figure(page: tuple[str, Outline]):
     text, _ = page
-    assert re.search(r"Figure 6 \([^)]*\): this edition trains no baseline", text)
+    assert re.search(r"Figure 6 \(.*\): this edition trains no baseline", text)
 
 
 def test_a_figure_of_two_datasets_shows_the_available_one(tiny: Path):

@@ -77,14 +77,20 @@ def test_R_falls_on_celeba_faces(vgg: Bank, real_data: Path, tmp_path: Path):
     assert R[-1, 0] < R[0, 0] / 4
 
 
-def test_frame_collapses_and_wframe_recovers(vgg: Bank, horses: np.ndarray):
-    """λ = 1e-2, 30×20 steps, four groups: the paper's main claim (its Figures 1 and 3)."""
+def test_frame_collapses_and_wframe_recovers_only_with_the_delayed_penalty(vgg: Bank, horses: np.ndarray):
+    """λ = 1e-2, 30×20 steps, four groups: the paper's main claim (its Figures 1 and 3).
+
+    Against the paper: with line 12 as printed, wFRAME collapses too.
+    """
     far = Constants(T=30, L=20, delta=0.15, lambda_=1e-2)
     frame = R_curves(vgg, horses, far._replace(beta=0.0))
-    wframe = R_curves(vgg, horses, far)
     assert (frame[-1] > 10 * frame[0]).all(), frame[[0, -1]]
-    assert (wframe.max(0) > wframe[-1]).all()
-    assert (wframe[-1] < frame[-1] / 10).all(), wframe[-1]
+    delayed = R_curves(vgg, horses, far._replace(before="kept"))
+    assert (delayed.max(0) > delayed[-1]).all()
+    assert (delayed[-1] < frame[-1] / 10).all(), delayed[-1]
+    printed = R_curves(vgg, horses, far)
+    assert (printed[-1] > 10 * printed[0]).any(), printed[-1]
+    print("R at the end, by group:", frame[-1], printed[-1], delayed[-1])
 
 
 def test_all_four_datasets_pass_the_workflow(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

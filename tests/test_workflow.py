@@ -160,7 +160,7 @@ def test_the_page_reports_divergence(tiny: Path):
 def test_a_changed_constant_reruns_only_its_dependants(copy: Path):
     changed = json.loads(json.dumps(TINY))
     changed["datasets"]["digits"]["learning"] = {"lambda": 1e-3}
-    after = {"summarise": 1, "figures": 2, "paper_figures": 1, "claims": 1, "report": 1}
+    after = {"quality": 1, "summarise": 1, "figures": 2, "paper_figures": 1, "claims": 1, "report": 1}
     assert planned(copy, changed) == {"config": 1, "train": 2} | after
 
 
