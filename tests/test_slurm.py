@@ -123,7 +123,8 @@ class Driver:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 argv = (process / "cmdline").read_text().split("\0")
-                if argv[1:4] != ["-m", "wframe", "train"] or (process / "cwd").readlink() != self.folder:
+                python = Path(argv[0]).name.startswith("python") and "wframe" in argv[:4] and "train" in argv
+                if not python or (process / "cwd").readlink() != self.folder:
                     continue
                 environment = dict(line.partition("=")[::2] for line in (process / "environ").read_text().split("\0"))
                 name = Path(argv[argv.index("--out") + 1]).parent.name
