@@ -2,18 +2,36 @@
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="used in file names")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME, description="used in file names")]
 
 
 class Model(BaseModel):
     """A part of the configuration: immutable, and strict about unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `T: true` (and YAML's `on`, `yes`), which pydantic would take for 1."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and not {bool, Any} & {annotation, *get_args(annotation)}:
+            raise ValueError("true and false mean nothing here")
+        return value
 
 
 class OneOf:
@@ -47,6 +65,8 @@ def explain(error: ValidationError, where: str) -> str:
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = "unknown key"
+        if problem.get("ctx", {}).get("pattern") == NAME:
+            message = "use letters, digits, '_', '.' and '-', the first a letter or digit (files get this name)"
         value = "" if problem["type"] in ("missing", "extra_forbidden") else f" = {_short(problem['input'])}"
         lines.append(f"  {key}{value if problem['loc'] else ''}: {message}")
     return f"{where} has {len(lines)} problem{'s' * (len(lines) > 1)}:\n" + "\n".join(lines)
