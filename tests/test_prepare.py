@@ -131,6 +131,7 @@ def dirty(folder: Path) -> dict[str, str]:
         "small.png": (encoded(image(110, 10)), "upsampled"),
         "twin a.png": (encoded(image(111)), ""),
         "twin b.png": (encoded(image(111)), "duplicate"),
+        "twin in another format.tif": (encoded(image(111), "TIFF"), "duplicate"),
     }
     for name, (raw, _) in files.items():
         (folder / name).write_bytes(raw)
@@ -156,6 +157,8 @@ def test_dirty_images_are_converted_or_skipped_and_counted(clean: Path, tmp_path
         else:
             assert line["status"] == "used" and fate in line["note"], (name, line["note"])
     assert lines.loc["good/twin b.png", "why"] == f"same bytes as row {lines.loc['good/twin a.png', 'row']:.0f}"
+    other = lines.loc["good/twin in another format.tif", "why"]
+    assert other == f"same pixels as row {lines.loc['good/twin a.png', 'row']:.0f}"
     links = lines.loc[["good/endless.png", "good/loop"]]
     assert (links["status"] == "skipped").all() and links["why"].str.startswith("a link").all()
     assert lines.loc["good/pipe.png", "why"] == "not a regular file"
@@ -163,7 +166,7 @@ def test_dirty_images_are_converted_or_skipped_and_counted(clean: Path, tmp_path
     assert len(lines) == 12 + len(fates) + 4, "hidden files are left out"
     assert (manifest["status"] == "used").sum() == len(array) == 12 + 11 + 1
     totals = json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"wframe"])["totals"]
-    assert totals == manifest["status"].value_counts().to_dict() == {"used": 24, "skipped": 9, "duplicate": 1}
+    assert totals == manifest["status"].value_counts().to_dict() == {"used": 24, "skipped": 9, "duplicate": 2}
     colours = array[int(lines.loc["good/deep colours.png", "row"])]
     assert (colours == (255, 128, 0)).all()
     clear = array[int(lines.loc["good/alpha.png", "row"])]
@@ -443,7 +446,7 @@ def test_memory_stays_flat(tmp_path: Path, kind: str):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     raws = []
     for index in range(4000):
-        noise[0, 0] = index % 256, index // 256, 0
+        noise[:8, :8] = index % 256, index // 256, 0  # large enough to tell images apart after resizing
         raws.append(encoded(Image.fromarray(noise), "BMP"))  # 12 kB each: 49 MB in all, and 196 MB as an array
     place = tmp_path / "many"
     if kind == "folder":

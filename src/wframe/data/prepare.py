@@ -206,11 +206,14 @@ def _convert(
         if side < args.size:
             notes.append("upsampled")
         # at its edge the resampling sees the pixels around the part, as if the whole image had been resized
-        small = image.resize((args.size, args.size), Image.Resampling.LANCZOS, box)
-        if args.drop_copies:
-            seen[sha256.digest()] = used
-        row |= {"status": "used", "crop": ",".join(map(str, box)), "note": ", ".join(notes)}
-        return row, np.asarray(small)
+        pixels = np.asarray(image.resize((args.size, args.size), Image.Resampling.LANCZOS, box))
+        row |= {"crop": ",".join(map(str, box)), "note": ", ".join(notes)}
+        if args.drop_copies:  # one image saved twice has other bytes (another format, a date), but the same pixels
+            content = hashlib.sha256(pixels.tobytes()).digest()
+            if content in seen:
+                return row | {"status": "duplicate", "why": f"same pixels as row {seen[content]}"}, None
+            seen[sha256.digest()] = seen[content] = used
+        return row | {"status": "used"}, pixels
     except Exception as error:  # whatever a broken file makes a decoder raise: it is skipped, and counted
         return row | {"why": f"{error}" or type(error).__name__}, None
 
@@ -251,7 +254,8 @@ def _refuse_bad_class(args: argparse.Namespace, manifest: Manifest) -> None:
     left_out = f" ({totals['duplicate']:,} more are copies, {skipped:,} can't be used{reasons})" if all_ > used else ""
     if used < args.group_size:
         raise UserError(
-            f"{name}: {used} images can be used, a group needs {args.group_size}{left_out}. Add some to this class."
+            f"{name}: {used} image{'s' * (used != 1)} can be used, a group needs {args.group_size}{left_out}. "
+            "Add some to this class."
         )
     if args.images and used < args.images:
         why = ", or --pick first" if args.pick == "spread" else ""
