@@ -81,6 +81,12 @@ def test_no_link_or_image_is_broken(page: tuple[str, Outline], tiny: Path):
     )
 
 
+def test_the_first_screen_shows_a_figure(page: tuple[str, Outline]):
+    text, _ = page
+    before, _, after = text.partition('<figure class="lead-figure">')
+    assert "<nav" not in before and "<dl" not in before and re.match(r"\s*<a href=\"#[\w+-]+\"><img ", after)
+
+
 def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
     _, outline = page
     shown = {str(image["src"]).removeprefix("../figures/") for image in outline.images}

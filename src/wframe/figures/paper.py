@@ -115,13 +115,14 @@ def figure_3(store: Store) -> Figure:
             axes.set_xlabel(f"R = {ends.median():.3g}\n{outcome}".replace("inf", "∞"), fontsize=6)
             gone = int(diverged(R, energy).sum())
             numbers.append((study, name, run.setting, method, side, ends.median(), outcome, gone, len(ends)))
+    names = "; ".join(name for _, _, name in rows).replace("\n", " ")
     return Figure(
         "figure-3",
         "The collapse study",
         "The nine chains of the first group at the end of learning; the median over the first class's groups of R at "
         f"the end (∞ where they diverge), and what became of them. {DEFINITION} Clipping bounds |θ|. The delayed "
-        "penalty keeps 𝒫 of the last iteration as it was (`before: kept`).",
-        f"Sheets of nine images: {len(circumstances)} circumstances; rows {', '.join(row[2] for row in rows)}.",
+        "penalty keeps 𝒫 of the last iteration as it was (before: kept).",
+        f"Sheets of nine images: {len(circumstances)} circumstances; rows {names}.",
         canvas,
         pd.DataFrame(
             numbers, columns=["study", "dataset", "setting", "method", "side", "R", "outcome", "diverged", "groups"]

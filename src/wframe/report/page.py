@@ -51,6 +51,8 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         "shell": shlex.join,
         "short": lambda text: str(text)[:12],
     }
+    paper_figures = read_json(results / "figures" / "paper" / "index.json")
+    studies = [views.study_view(results, edition, name, manifest) for name in edition.studies]
     style = Markup((resources.files("wframe.report") / "page.css").read_text(encoding="utf-8"))
     return environment.get_template("page.html.j2").render(
         style=style,
@@ -58,14 +60,15 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         manifest=manifest,
         claims=read_json(results / "claims.json"),
         inputs=views.inputs_view(results),
-        paper_figures=read_json(results / "figures" / "paper" / "index.json"),
+        lead=views.lead_figure(paper_figures, studies),
+        paper_figures=paper_figures,
         theory=read_json(results / "measurements" / "theory.json") if edition.theory else None,
         theory_figures=read_json(results / "figures" / "theory" / "index.json") if edition.theory else [],
         scores=views.scores_view(results, edition),
         baselines=views.baselines_view(results, edition),
         baseline_figures=views.baseline_figures(results, edition),
         jobs=views.jobs_view(edition, manifest["runs"]),
-        studies=[views.study_view(results, edition, name, manifest) for name in edition.studies],
+        studies=studies,
         datasets=[views.dataset_view(results, edition, name) for name in edition.datasets],
         bank=views.bank_about(results / "bank.safetensors"),
         totals=views.totals(manifest["runs"]),

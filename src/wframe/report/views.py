@@ -40,6 +40,13 @@ def inputs_view(results: Path) -> dict[str, Any]:
     return record
 
 
+def lead_figure(paper_figures: list[dict[str, Any]], studies: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the figure on the page's first screen: the paper's first that could be drawn, else a study's."""
+    drawn = [("paper", figure) for figure in paper_figures if "missing" not in figure]
+    drawn += [(study["name"], figure) for study in studies for figure in study["figures"]]
+    return {"study": drawn[0][0], "figure": drawn[0][1]} if drawn else None
+
+
 def figure_ids(results: Path, edition: Edition) -> dict[str, str]:
     """Return the anchors of claims' figures: the paper's by number, a study's first figure by the study's name."""
     drawn = [f for f in read_json(results / "figures" / "paper" / "index.json") if "missing" not in f]
