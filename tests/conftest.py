@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -42,6 +43,15 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data: set WFRAME_DATA or put it at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def fresh() -> dict[str, Any]:
+    """The theory's statements that need no bank, computed now: id → `Statement`."""
+    from wframe.theory import study  # slow to import, and for these tests only
+
+    parts = [module.study(0) for module in study.LINE]
+    return {statement.id: statement for part in parts for statement in [*part.statements, *part.derived]}
 
 
 @pytest.fixture(autouse=True)

@@ -128,7 +128,9 @@ def study(seed: int) -> Findings:
     """Compute both limits of λβ, and the growth beyond them."""
     exponents = np.array([lyapunov(g) for g in GAINS])
     limit = kept_limit()
-    checks = {g: lyapunov_sampled(g, 2000, 1000, generator(f"lyapunov {g}", seed)) for g in (1.0, limit, 3.1)}
+    # seeded by name: the limit's last digits depend on the machine
+    named = {"1.0": 1.0, "limit": limit, "3.1": 3.1}
+    checks = {name: lyapunov_sampled(g, 2000, 1000, generator(f"lyapunov {name}", seed)) for name, g in named.items()}
     critical = brentq(lambda g: mean_square(g) - 1, 1.0, 1.9, xtol=1e-12)
     swapped = max(abs(mean_square(g) - mean_square(g, True)) for g in GAINS)
     derived = [
@@ -149,11 +151,11 @@ def study(seed: int) -> Findings:
                 "√21 − 3": exactly(KEPT_MEAN_SQUARE),
                 "`kept`, limit of almost every path": exactly(limit, 0.01),
                 "log growth per iteration at g = 3.1, `kept`": exactly(lyapunov(3.1)),
-                "log growth per iteration at g = 3.1, `kept`, simulated": checks[3.1],
+                "log growth per iteration at g = 3.1, `kept`, simulated": checks["3.1"],
                 "log growth per iteration at g = 3.1, `renewed`": exactly(np.log(2.1)),
-                "log growth per iteration at that limit, simulated": checks[limit],
+                "log growth per iteration at that limit, simulated": checks["limit"],
                 "log growth per iteration at g = 1, `kept`": exactly(lyapunov(1.0)),
-                "log growth per iteration at g = 1, `kept`, simulated": checks[1.0],
+                "log growth per iteration at g = 1, `kept`, simulated": checks["1.0"],
                 "change of the mean square when γ goes to the other half": exactly(swapped),
             },
         ),
