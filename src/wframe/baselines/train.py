@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     settings = parse_settings(args.settings, args.set)
     configure_process(args.threads)
     device = choose_device(args.device)
-    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = True  # as in PyTorch by default
     images = load_training_images(args.images, settings)
     module = f"wframe.baselines.{settings.model}"
     identity: dict[str, Any] = {

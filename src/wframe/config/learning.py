@@ -35,6 +35,10 @@ class Learning(Model):
         description="𝒫_{t−1} of line 12: at the old x with today's θ_t, as printed; or `kept` from the last iteration",
     )
     clip: float | None = Field(None, gt=0, description="weight clipping: |θ| ≤ clip after each iteration")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32",
+        description="of the convolutions in Langevin steps (tf32 needs a GPU); what θ learns from is always fp32",
+    )
 
 
 class LearningChange(Learning):

@@ -45,7 +45,6 @@ class Work:
     batch: int | None = None  # maximum groups at once; None: as many as memory allows
     every: float = 30.0  # seconds between checkpoints
     title: str = "train"
-    precision: torch.dtype = torch.float32  # of the bank's convolutions
     log: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
 
 
@@ -69,7 +68,7 @@ def learn(work: Work) -> Learned:
         Stopped: a signal arrived (SIGTERM, SIGUSR1, SIGINT); a checkpoint was saved.
     """
     c, (G, M) = work.constants, work.observed.shape[:2]
-    size = min(choose_batch(c, work.observed.shape[2], work.device, work.precision), G, work.batch or G)
+    size = min(choose_batch(c, work.observed.shape[2], work.device), G, work.batch or G)
     parts: list[dict[str, Tensor]] = []
     attempts = Attempts(work.checkpoints / f"{work.key[:16]}-attempts.json")
     with stop_on_signal() as stop, Progress(work.title, G * M * c.T * c.L) as progress, torch.inference_mode():
@@ -118,7 +117,7 @@ def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attemp
         progress.advance(len(span) * c.M * c.T * c.L, "finished before")
         return saved[0]
 
-    bank = work.bank.to(c.unit, work.device, work.precision)
+    bank = work.bank.to(c.unit, work.device, c.precision)
     y = bank.pixels(work.observed[span.start : span.stop], c.unit).to(work.device)
     observed = observe(bank, c, y)
     keys = key_tensor(work.keys[span.start : span.stop], work.device)

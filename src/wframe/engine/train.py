@@ -19,7 +19,6 @@ from wframe.config.learning import Learning
 from wframe.data.arrays import load_images
 from wframe.data.groups import cut, shard_span
 from wframe.engine.learner import Learned, Work, learn, remove_checkpoints
-from wframe.engine.precision import PRECISIONS, set_precision
 from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.model.bank import load_bank
@@ -51,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard", default="0/1", metavar="I/N", help="learn the I-th of N equal parts of the groups")
     add("--snapshots", type=_integers, default=(), help="iterations after which to keep the chains, e.g. 1,10,30")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--precision", choices=list(PRECISIONS), help="precision of the convolutions; default: fp32, on a GPU tf32")
     add("--batch", type=int, help="maximum groups at once; default: as many as memory allows")
     add("--threads", type=int, help="CPU threads; default: all cores this process may use")
     add("--checkpoints", type=Path, help="folder for checkpoints; default: .checkpoints beside OUT")
@@ -64,8 +62,8 @@ def main(args: argparse.Namespace) -> int:
     constants = parse_constants(args.constants, args.set, args.method)
     configure_process(args.threads)
     device = choose_device(args.device)
-    precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
-    bank_precision = set_precision(precision)
+    if constants.precision == "tf32" and device.type != "cuda":
+        raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
     bank = load_bank(BUILTIN_BANK if args.bank == "builtin" else Path(args.bank))
     groups = load_groups(args.observed, constants.M, args.groups)
     span = shard_span(args.shard, len(groups))
@@ -86,7 +84,6 @@ def main(args: argparse.Namespace) -> int:
         "inputs": {"observed": sha256_file(args.observed), "bank": bank.sha256},
         "code": code_hash("wframe.engine.train"),
         "device": device.type,
-        "precision": precision,
         "snapshots": args.snapshots,
     }
     work = Work(
@@ -101,7 +98,6 @@ def main(args: argparse.Namespace) -> int:
         batch=args.batch,
         every=args.checkpoint_every,
         title=f"{args.method} on {args.dataset}/{args.class_}",
-        precision=bank_precision,
     )
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     where = f"on {platform.node()}, {gpu or f'{torch.get_num_threads()} CPU threads'}"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wframe.model.bank import Bank
 from wframe.model.constants import Constants
-from wframe.model.energy import gradient, mean_response, penalty_gradient, responses
+from wframe.model.energy import force, gradient, mean_response, penalty_gradient, responses
 from wframe.model.measures import measure
 from wframe.model.noise import gamma, normal
 from wframe.model.state import Observed, Record, State, hold_diverged
@@ -34,25 +34,25 @@ def start(bank: Bank, observed: Observed) -> State:
 def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, state: State) -> tuple[State, Record]:
     """Run one learning iteration of Algorithm 1, lines 3 to 14; return the new state and its measures.
 
-    `keys` (G, 2) are the groups' random keys. Each gradient is computed once: the one at x_{t×L} is used by the first
-    Langevin step and line 12, the one at x_{(t+1)×L} by line 11.
+    `keys` (G, 2) are the groups' random keys. Langevin steps run in the precision of the bank's sampler; what θ learns
+    from and what is measured is fp32.
     """
     L, β, λ = constants.L, constants.beta, constants.lambda_
     a, b, s = constants.step  # x ← a·x + b·∇ₓΦ + s·ξ, by the reading of lines 6 to 8
     t, x, θ, P_before, r, diverged = state
     P = torch.zeros_like(θ)
 
-    G = gradient(bank, θ, r).view_as(x)  # 5: 𝒢 = ∇ₓΦ at x_{t×L}
     if β and constants.before == "renewed":  # else 𝒫_{t−1} from the last iteration, computed with θ_{t−1}
-        P_before = penalty_gradient(bank, θ, r, G.flatten(0, 1), constants.penalty)  # 12: 𝒫_{t−1}
+        P_before = penalty_gradient(bank, θ, r, gradient(bank, θ, r), constants.penalty)  # 12: 𝒫_{t−1}
     for j in range(L):  # 4
+        G = force(bank, θ, x)  # 5: 𝒢 = ∇ₓΦ
         ξ = normal(keys, t, j, x.shape[1:])  # 7: Σ = σξ
         x = a * x + b * G + s * ξ  # 6, 8
-        r = responses(bank, x.flatten(0, 1))
-        G = gradient(bank, θ, r).view_as(x)  # 5
+    r = responses(bank, x.flatten(0, 1))
+    G = gradient(bank, θ, r)
     H_syn = mean_response(θ, r.F)  # 10
     if β:
-        P = penalty_gradient(bank, θ, r, G.flatten(0, 1), constants.penalty)  # 11: 𝒫_t
+        P = penalty_gradient(bank, θ, r, G, constants.penalty)  # 11: 𝒫_t
     γ = gamma(keys, t)[:, None, None, None]  # 13
     misfit, pulled = observed.H - H_syn, (1 - γ) * P_before + γ * P
     θ_next = θ + λ * (misfit - β / 2 * pulled)  # 14

@@ -39,24 +39,30 @@ class Bank:
     about: dict[str, Any]  # name, origin, calibration, ...
     sha256: str
     layout: torch.memory_format = torch.channels_last
+    precision: str = "fp32"  # of the convolutions in Langevin steps: "fp32", "tf32" (on a GPU) or "bf16"
 
     @cached_property
     def transposed(self) -> tuple[Tensor, ...]:
         """Each layer's weights for its transposed convolution (flipped, with in and out channels exchanged)."""
         return tuple(w.flip(2, 3).transpose(0, 1).contiguous(memory_format=self.layout) for w, _ in self.layers)
 
+    @cached_property
+    def sampler(self) -> "Bank":
+        """The same bank for Langevin steps, in their precision."""
+        if self.precision != "bf16":
+            return self
+        return replace(self, layers=tuple((w.bfloat16(), b.bfloat16()) for w, b in self.layers))
+
     def to(
         self,
         unit: float,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        precision: str = "fp32",
         layout: torch.memory_format = torch.channels_last,
     ) -> "Bank":
-        """Return the bank for pixels in `unit`, with this device, precision and memory layout."""
-        layers = tuple(
-            (w.to(device, dtype).contiguous(memory_format=layout), (b / unit).to(device, dtype)) for w, b in self.layers
-        )
-        return replace(self, layers=layers, layout=layout)
+        """Return the bank for pixels in `unit`, with this device, precision of the sampler, and memory layout."""
+        layers = tuple((w.to(device).contiguous(memory_format=layout), (b / unit).to(device)) for w, b in self.layers)
+        return replace(self, layers=layers, layout=layout, precision=precision)
 
     def pixels(self, images: np.ndarray, unit: float) -> Tensor:
         """Return x = (RGB − mean) / unit, float32 (…, 3, H, W), for uint8 images (…, H, W, 3)."""

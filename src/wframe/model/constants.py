@@ -20,6 +20,7 @@ class Constants(NamedTuple):
     penalty: str = "mean"
     before: str = "renewed"
     clip: float | None = None
+    precision: str = "fp32"
 
     @property
     def unit(self) -> float:

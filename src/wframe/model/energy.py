@@ -17,6 +17,8 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from wframe.model.bank import Bank
 
+CACHE = 2 * 2**20  # bytes: about the second-level cache of a core
+
 
 class Responses(NamedTuple):
     """F(x) of N images, and the ReLU and pooling state of their linear pieces."""
@@ -73,11 +75,38 @@ def energy(θ: Tensor, F: Tensor) -> Tensor:
 
 
 def gradient(bank: Bank, θ: Tensor, r: Responses) -> Tensor:
-    """Return ∇ₓΦ = Jᵀθ of each image: shape (G·M, 3, H, W), in θ's precision (Algorithm 1, line 5)."""
+    """Return ∇ₓΦ = Jᵀθ of each image: shape (G·M, 3, H, W), in θ's precision."""
     G = len(θ)
     N, K, h, w = r.F.shape
     θ_of_image = θ.to(r.F.dtype, memory_format=bank.layout)[:, None].expand(G, N // G, K, h, w)
     return pull(bank, r, θ_of_image).to(θ.dtype)
+
+
+def force(bank: Bank, θ: Tensor, x: Tensor) -> Tensor:
+    """Return 𝒢 = ∇ₓΦ at the chains x (G, M, 3, H, W), in the precision of the bank's sampler (Algorithm 1, line 5).
+
+    A CPU takes a few images at a time, so that their activations stay in its cache.
+    """
+    sampler = bank.sampler
+    θ_sampler = θ.to(sampler.layers[0][0].dtype, memory_format=bank.layout)
+    parts = _parts(x, θ_sampler.element_size()) if x.device.type == "cpu" else [(slice(None), slice(None))]
+    𝒢 = torch.empty_like(x)
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=bank.precision == "tf32"):
+        for groups, images in parts:
+            part = x[groups, images]
+            r = responses(sampler, part.flatten(0, 1))
+            𝒢[groups, images] = gradient(sampler, θ_sampler[groups], r).view_as(part)
+    return 𝒢
+
+
+def _parts(x: Tensor, itemsize: int) -> list[tuple[slice, slice]]:
+    """Split chains into parts (groups, images) whose largest activation, layer 1's, fits into the cache of a core."""
+    G, M, _, height, width = x.shape
+    fit = max(1, CACHE // (64 * height * width * itemsize))
+    groups, images = max(1, fit // M), -(-M // -(-M // min(fit, M)))  # whole groups, or equal parts of one
+    return [
+        (slice(g, g + groups), slice(m, m + images)) for g in range(0, G, groups) for m in range(0, M, images)
+    ]
 
 
 def mean_response(θ: Tensor, F: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def measure(
         response_distance(F_syn, observed.F) * (constants.unit / UNIT),
         energy(θ, state.r.F).mean(1),
         (θ * observed.F).sum((1, 2, 3)),
-        G.abs().mean((1, 2, 3, 4)),
+        G.view_as(state.x).abs().mean((1, 2, 3, 4)),
         state.x.std((1, 2, 3, 4)) * constants.unit,
         nearest_distance(state.x, observed.y).mean(1) * constants.unit,
         misfit.flatten(1).norm(dim=1),

@@ -33,30 +33,23 @@ def key_tensor(keys: list[int], device: torch.device | str = "cpu") -> Tensor:
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
     """Map four 32-bit counter words and two key words to four random words (Philox4x32-10).
 
-    All are int64 tensors of one shape, with values in 0 .. 2³²−1.
+    All are int64 tensors with values in 0 .. 2³²−1, of shapes that broadcast.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # int64 products wrap like unsigned ones: the low 64 bits are correct
+        # int64 products wrap like unsigned ones: their 64 bits are correct. c1 and c3 keep the upper half, unused
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            ((p1 >> 32) & _MASK) ^ c1 ^ k0,
-            p1 & _MASK,
-            ((p0 >> 32) & _MASK) ^ c3 ^ k1,
-            p0 & _MASK,
-        )
+        c0, c1, c2, c3 = ((p1 >> 32) ^ c1 ^ k0) & _MASK, p1, ((p0 >> 32) ^ c3 ^ k1) & _MASK, p0
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
-    return c0, c1, c2, c3
+    return c0, c1 & _MASK, c2, c3 & _MASK
 
 
 def _words(keys: Tensor, t: int | Tensor, j: int | Tensor, stream: int, lanes: int) -> tuple[Tensor, ...]:
     """Return four (G, lanes) tensors of random words for iteration t and step j."""
-    shape = (len(keys), lanes)
-    lane = torch.arange(lanes, device=keys.device).expand(shape)
-    zero = torch.zeros((), dtype=torch.int64, device=keys.device)
-    counter = (lane, (zero + j).expand(shape), (zero + t).expand(shape), (zero + stream).expand(shape))
-    return philox(counter, (keys[:, :1].expand(shape), keys[:, 1:].expand(shape)))
+    lane = torch.arange(lanes, device=keys.device)[None]
+    step, iteration, use = (torch.as_tensor(number, device=keys.device).long() for number in (j, t, stream))
+    return philox((lane, step, iteration, use), (keys[:, :1], keys[:, 1:]))
 
 
 def _uniform(word: Tensor) -> Tensor:

@@ -57,12 +57,15 @@ def choose_device(name: str) -> torch.device:
 
 
 def configure_process(threads: int | None) -> None:
-    """Set the number of CPU threads (None: all cores this process may use), and keep freed memory.
+    """Set the number of CPU threads (None: all cores this process may use), make a GPU exact, and keep freed memory.
 
+    A GPU's convolutions and products are deterministic and in fp32, unless a part of the code asks for less.
     glibc returns large blocks to the system at once, so every step would fault them in again: a quarter of the time
     on a CPU.
     """
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     if platform.libc_ver()[0] == "glibc":
         M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
         libc = ctypes.CDLL(None)

@@ -69,7 +69,6 @@ def main(args: argparse.Namespace) -> None:
     begin = time.monotonic()
     configure_process(args.threads)
     device = choose_device(args.device)
-    torch.backends.cudnn.allow_tf32 = False
     weights, status = find_weights(args)
     gate = "none" if args.extractor != "inception" else "this row" if args.is_gate else read_gate(args.gate)
     if status == "ok" and gate.startswith("not passed"):
