@@ -25,6 +25,7 @@ from wframe.model import cost
 from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
+from wframe.model.energy import _parts, force, gradient, responses
 from wframe.model.noise import key_tensor
 from wframe.weights import BUILTIN_BANK
 
@@ -205,7 +206,7 @@ def test_operations_are_counted_correctly(G: int, side: int, β: float):
     with FlopCounterMode(display=False) as counter:
         iterate(bank, c, key_tensor(list(range(G))), observed, state)
     counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
-    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, pushes=2 if β else 0)
+    assert counted == cost.learning_flops(side, 9 * G, c.T, c.L, "renewed" if β else None).total
     assert cost.forward_flops(32) == pytest.approx(192e6, rel=0.01), "the known cost of the paper's bank"
 
 
@@ -222,9 +223,9 @@ def test_low_precision_stays_within_the_spread_between_seeds(tmp_path: Path):
     main(["prepare", "--source", "embedded", "--path", "faces", "--size", "16", "--images", "36", "--out", str(faces)])
     longer = ["--set", "T=20", "--set", "L=10"]
     _, fp32, _ = train(faces, tmp_path / "fp32", *longer)
-    _, bf16, record = train(faces, tmp_path / "bf16", *longer, "--precision", "bf16")
+    _, bf16, record = train(faces, tmp_path / "bf16", *longer, "--set", "precision=bf16")
     _, other, _ = train(faces, tmp_path / "other", *longer, "--repeat", "1")
-    assert record["precision"] == "bf16" and not fp32["R"].equals(bf16["R"])
+    assert record["constants"]["precision"] == "bf16" and not fp32["R"].equals(bf16["R"])
     by_precision, by_seed = (np.abs(curves["R"] - fp32["R"]) for curves in (bf16, other))
     assert by_precision.mean() < by_seed.mean()
 
@@ -282,3 +283,28 @@ def test_bad_images_are_refused(tmp_path: Path):
 def test_shards_cover_all_groups_once():
     spans = [shard_span(f"{index}/4", 10) for index in range(4)]
     assert [group for span in spans for group in span] == list(range(10))
+
+
+def test_parts_of_a_batch_give_the_same_bytes():
+    """On a CPU, the chains go through the bank in parts that fit into the cache."""
+    bank = load_bank(BUILTIN_BANK).to(127.5)
+    x, θ = torch.rand(2, 9, 3, 32, 32) - 0.5, torch.rand(2, 128, 16, 16) * 1e-3
+    with torch.inference_mode():
+        whole = gradient(bank, θ, responses(bank, x.flatten(0, 1))).view_as(x)
+        assert len(_parts(x, 4)) > 2 and torch.equal(force(bank, θ, x), whole)
+
+
+def test_statistics_are_fp32_when_steps_are_bf16():
+    """With bf16 steps, θ's step from the same chains is fp32's to rounding."""
+    c = Constants(T=1, L=1, precision="bf16")
+    images = torch.rand(1, 9, 3, 16, 16) - 0.5
+    states = {}
+    for precision in ("bf16", "fp32"):
+        bank = load_bank(BUILTIN_BANK).to(c.unit, precision=precision)
+        with torch.inference_mode():
+            observed = observe(bank, c, images)
+            r = responses(bank, images.flatten(0, 1))
+            state = start(bank, observed)._replace(x=images, r=r, θ=observed.H * 1e-3)
+            # with hardly a step, the chains stay where they are
+            states[precision], _ = iterate(bank, c._replace(delta=1e-6), key_tensor([0]), observed, state)
+    assert torch.allclose(states["bf16"].θ, states["fp32"].θ, rtol=1e-5, atol=1e-9)

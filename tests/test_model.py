@@ -25,7 +25,7 @@ def tiny_bank(seed: int = 0, scale: float = 1.0, widths: tuple[int, ...] = (6, 5
         weight = torch.randn(width, channels, 3, 3, generator=generator, dtype=DOUBLE) * scale / math.sqrt(9 * channels)
         layers.append((weight, 0.1 * torch.randn(width, generator=generator, dtype=DOUBLE)))
         channels = width
-    return Bank(tuple(layers), (0.0, 0.0, 0.0), {}, "").to(1.0, dtype=DOUBLE)
+    return Bank(tuple(layers), (0.0, 0.0, 0.0), {}, "").to(1.0, precision="fp64")
 
 
 def autograd_responses(bank: Bank, x: torch.Tensor) -> torch.Tensor:

@@ -151,7 +151,7 @@ def test_a_gradient_that_vanishes_would_be_seen():
 @pytest.mark.parametrize("before", ["kept", "renewed"])
 def test_the_terms_of_a_real_run(before: str):
     """Two iterations on the builtin bank: R is the gap's mean size, the pull is line 14's, energies are products."""
-    bank = load_bank(BUILTIN_BANK).to(UNIT, dtype=torch.float64)
+    bank = load_bank(BUILTIN_BANK).to(UNIT, precision="fp64")
     y = pieces.embedded_group(bank, 8)[None].double()
     c, keys = Constants(T=3, L=3, beta=60.0, delta=0.35, lambda_=2e-3, before=before), key_tensor([5])
     with torch.inference_mode():

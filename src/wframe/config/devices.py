@@ -2,30 +2,36 @@
 
 from typing import NamedTuple
 
+from wframe.model.cost import Flops
+
 
 class Device(NamedTuple):
-    """A GPU's published dense matrix rate, in the precision that `wframe train` uses on it (TF32; V100: fp32)."""
+    """A GPU's published dense rates in TFLOP/s, by precision, and its memory."""
 
-    tflops: float
+    fp32: float
+    tf32: float
+    bf16: float
     memory_gb: float
 
 
 DEVICES = {
-    "H200": Device(494, 141),
-    "H100": Device(494, 80),
-    "A100": Device(156, 80),
-    "L40S": Device(183, 48),
-    "RTX4090": Device(82.6, 24),
-    "A10": Device(62.5, 24),
-    "V100": Device(15.7, 32),
+    "H200": Device(67, 494, 989, 141),
+    "H100": Device(67, 494, 989, 80),
+    "A100": Device(19.5, 156, 312, 80),
+    "L40S": Device(91.6, 183, 362, 48),
+    "RTX4090": Device(82.6, 82.6, 165, 24),
+    "A10": Device(31.2, 62.5, 125, 24),
+    "V100": Device(15.7, 15.7, 15.7, 32),  # it has neither: both are emulated
 }
 # the assumed share of that rate which the convolutions of a whole iteration reach; `make bench` measures it
 ASSUMED_SHARE = 0.3
 
 
-def seconds_on(device: str, flops: float) -> float:
-    """Return the estimated seconds for `flops` convolution operations on a named GPU (a key of `DEVICES`)."""
-    return flops / (DEVICES[device].tflops * 1e12 * ASSUMED_SHARE)
+def seconds_on(device: str, flops: Flops, precision: str) -> float:
+    """Return the estimated seconds of learning on a named GPU (a key of `DEVICES`), sampling in a precision."""
+    rates = DEVICES[device]
+    seconds = flops.sampling / getattr(rates, precision) + flops.statistics / rates.fp32
+    return seconds / (1e12 * ASSUMED_SHARE)
 
 
 def shards_for(seconds: float, minutes: float, groups: int) -> int:

@@ -18,7 +18,6 @@ from torch.nn.functional import conv2d
 
 from wframe.engine.memory import choose_batch
 from wframe.engine.naive import naive_iteration, naive_responses, random_images
-from wframe.engine.precision import set_precision
 from wframe.engine.speed import device_name
 from wframe.files import atomic_write, write_json
 from wframe.model.algorithm import iterate, observe, start
@@ -27,7 +26,7 @@ from wframe.model.constants import Constants
 from wframe.model.cost import LAYERS, learning_flops
 from wframe.model.noise import key_tensor
 from wframe.model.state import Observed, State
-from wframe.runtime.machine import machine, versions
+from wframe.runtime.machine import machine, native_bf16, versions
 from wframe.runtime.process import choose_device, configure_process
 from wframe.weights import BUILTIN_BANK
 
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", type=Path, default=Path("results/bench.json"), help="the measurements; a chart (.png) goes beside it")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--precision", choices=["fp32", "tf32", "bf16"], help="the engine's precision; default: fp32, on a GPU tf32")
+    add("--precisions", nargs="+", choices=["fp32", "tf32", "bf16"], help="default: fp32 and bf16, on a GPU also tf32")
     add("--pairs", type=int, default=5, help="how often to run each comparison")
     add("--threads", type=int, help="CPU threads; default: all")
 
@@ -48,49 +47,57 @@ def main(args: argparse.Namespace) -> None:
     """Measure, print one line per measurement, write JSON and a chart."""
     device = choose_device(args.device)
     configure_process(args.threads)
-    precision = args.precision or ("tf32" if device.type == "cuda" else "fp32")
-    bench = Bench(device, precision, args.pairs)
+    precisions = args.precisions or ["fp32", *(["tf32"] if device.type == "cuda" else []), "bf16"]
+    if "bf16" in precisions and device.type == "cpu" and not native_bf16():
+        print("bf16: this processor has none of its own, so it is emulated", file=sys.stderr)
+    bench = Bench(device, args.pairs)
     figures: dict[str, Any] = {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "precision": precision,
         "machine": machine(),
         "versions": versions("torch"),
         "command": " ".join(["wframe", *sys.argv[1:]]),
         "load_average": os.getloadavg()[0],
-        "one_group": bench.against_naive(1, 32),
-        "batch": bench.against_naive(bench.batch(32), 32),
-        "batch_64": bench.against_naive(bench.batch(64), 64),
-        "ceiling": bench.ceiling(32),
-        "ceiling_64": bench.ceiling(64),
-        "wframe_over_frame": bench.wframe_over_frame(32),
+        "native_bf16": native_bf16(),
+        "precisions": {precision: bench.precision(precision) for precision in precisions},
         "growth": bench.growth(),
     }
     write_json(args.out, figures)
     draw(figures, args.out.with_suffix(".png"))
-    for name in ("one_group", "batch", "batch_64", "wframe_over_frame"):
-        r = figures[name]
-        print(f"{name}: {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}); {r['groups']} groups")
-    for name in ("ceiling", "ceiling_64"):
-        text = ", ".join(f"{key} {value:.3g}" for key, value in figures[name].items())
-        print(f"{name}: {text}")
+    for precision, of in figures["precisions"].items():
+        for name in ("one_group", "batch", "batch_64", "wframe_over_frame"):
+            r = of[name]
+            print(f"{precision} {name}: {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}); {r['groups']} groups")
+        for name in ("ceiling", "ceiling_64"):
+            print(f"{precision} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in of[name].items()))
     print(f"{args.out}, {args.out.with_suffix('.png')}")
 
 
 class Bench:
     """The measurements on one device."""
 
-    def __init__(self, device: torch.device, precision: str, pairs: int) -> None:
-        self.device, self.precision, self.pairs = device, precision, pairs
+    def __init__(self, device: torch.device, pairs: int) -> None:
+        self.device, self.pairs = device, pairs
         self.bank = load_bank(BUILTIN_BANK)
+
+    def precision(self, name: str) -> dict[str, Any]:
+        """Return the measurements of the engine in one precision. The naive loop is always fp32."""
+        return {
+            "one_group": self.against_naive(1, Constants(T=1, L=10, precision=name), 32),
+            "batch": self.against_naive(self.batch(32), Constants(T=1, L=10, precision=name), 32),
+            "batch_64": self.against_naive(self.batch(64), Constants(T=1, L=10, precision=name), 64),
+            "ceiling": self.ceiling(32, name),
+            "ceiling_64": self.ceiling(64, name),
+            "wframe_over_frame": self.wframe_over_frame(32, name),
+        }
 
     def batch(self, side: int) -> int:
         """Return the engine's batch size for images of this side, limited on a GPU to keep runs under a minute."""
-        return min(choose_batch(Constants(), side, self.device, set_precision(self.precision)), 1024)
+        return min(choose_batch(Constants(), side, self.device), 1024)
 
     def engine(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
         """Return one learning iteration of the engine on random images, as a call."""
-        bank = self.bank.to(c.unit, self.device, set_precision(self.precision))
+        bank = self.bank.to(c.unit, self.device, c.precision)
         keys = key_tensor(list(range(groups)), self.device)
         y = random_images(groups, c.M, side, self.device)
         with torch.inference_mode():
@@ -98,7 +105,6 @@ class Bench:
             state: State = start(bank, observed)._replace(θ=observed.H * 1e-3)
 
         def run() -> None:
-            set_precision(self.precision)
             with torch.inference_mode():
                 _, record = iterate(bank, c, keys, observed, state)
                 record.R.cpu()
@@ -107,12 +113,11 @@ class Bench:
 
     def naive(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
         """Return one learning iteration of the naive loop, one group after the other, as a call."""
-        bank = self.bank.to(c.unit, self.device, torch.float32, torch.contiguous_format)
+        bank = self.bank.to(c.unit, self.device, layout=torch.contiguous_format)
         y = random_images(groups, c.M, side, self.device)
         θ = [naive_responses(bank, part).mean(0) * 1e-3 for part in y]
 
         def run() -> None:
-            set_precision("fp32")
             for part, weights in zip(y, θ, strict=True):
                 float(naive_iteration(bank, c, part, weights).sum())
 
@@ -128,22 +133,21 @@ class Bench:
             ratios.append(scale * b / a)
         return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
 
-    def against_naive(self, groups: int, side: int) -> dict[str, Any]:
-        """Return the engine's speed-up over the naive loop, in images·steps per second (wFRAME, L = 10)."""
-        c = Constants(T=1, L=10)
+    def against_naive(self, groups: int, c: Constants, side: int) -> dict[str, Any]:
+        """Return the engine's speed-up over the naive loop, in images·steps per second."""
         alone = min(groups, 4)  # the naive loop takes the same time for each group
         ratio = self.in_turn(self.engine(groups, side, c), self.naive(alone, side, c), scale=groups / alone)
         return {**ratio, "groups": groups, "side": side}
 
-    def ceiling(self, side: int) -> dict[str, float]:
+    def ceiling(self, side: int, precision: str) -> dict[str, float]:
         """Return the engine's convolution rate and the ceilings' rates in TFLOP/s, measured in turn, and their ratios.
 
         The ceilings are a large matrix product and the best single convolution at these shapes, in the engine's
-        precision. `iteration` is a whole iteration of FRAME with its noise, updates and measures, counting
+        precision. `iteration` is a whole iteration of FRAME (L = 50) with its noise, updates and measures, counting
         convolutions only.
         """
-        c, groups = Constants(T=1, L=10, beta=0.0), self.batch(side)
-        images, type_ = groups * c.M, set_precision(self.precision)
+        c, groups = Constants(T=1, L=50, beta=0.0, precision=precision), self.batch(side)
+        images, type_ = groups * c.M, torch.bfloat16 if precision == "bf16" else torch.float32
         n = 8192 if self.device.type == "cuda" else 1536
         a = torch.randn(n, n, device=self.device, dtype=type_)
         layers = {}
@@ -155,8 +159,9 @@ class Bench:
             layers[inputs, outputs] = (flops, partial(conv2d, x, w, padding=1))
         whole = self.engine(groups, side, c)
         rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "iteration": []}
-        work = learning_flops(side, images, 1, c.L, pushes=0)
-        with torch.inference_mode():
+        work = learning_flops(side, images, 1, c.L, penalty=None).total
+        tf32 = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=precision == "tf32")
+        with torch.inference_mode(), tf32:
             for turn in range(self.pairs + 1):
                 product = seconds(partial(torch.matmul, a, a))
                 best = max(flops / seconds(run) for flops, run in layers.values())
@@ -174,10 +179,10 @@ class Bench:
             "iteration_over_convolution": statistics.median(over_best),
         }
 
-    def wframe_over_frame(self, side: int) -> dict[str, Any]:
+    def wframe_over_frame(self, side: int, precision: str) -> dict[str, Any]:
         """Return wFRAME's time over FRAME's for one iteration at the paper's L = 50."""
         groups = self.batch(side)
-        c = Constants(T=1, L=50)
+        c = Constants(T=1, L=50, precision=precision)
         ratio = self.in_turn(self.engine(groups, side, c._replace(beta=0.0)), self.engine(groups, side, c))
         return {**ratio, "groups": groups, "side": side}
 
@@ -212,20 +217,22 @@ def draw(figures: dict[str, Any], path: Path) -> None:
 
     canvas, (speed, rate, growth) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     names = {"one_group": "one group", "batch": "batch,\n32×32", "batch_64": "batch,\n64×64"}
-    middle = [figures[name]["median"] for name in names]
-    spread = [
-        [figures[name]["median"] - figures[name]["low"] for name in names],
-        [figures[name]["high"] - figures[name]["median"] for name in names],
-    ]
-    speed.bar(list(names.values()), middle, yerr=spread, color="#1f5f8b", ecolor="black")
-    speed.axhline(1, color="black", lw=0.5)
-    speed.set_title("speed-up over the naive loop")
+    of = figures["precisions"]
     parts = {"matrix": "matrix product", "convolution": "best convolution", "iteration": "whole iteration"}
-    for offset, (name, label) in enumerate((("ceiling", "32×32"), ("ceiling_64", "64×64"))):
-        heights = [figures[name][f"{part}_tflops"] for part in parts]
-        rate.bar([k + 0.4 * offset for k in range(3)], heights, width=0.38, label=label)
-    rate.set_xticks([0.2, 1.2, 2.2], list(parts.values()), fontsize=7)
-    rate.set_title("TFLOP/s")
+    width = 0.8 / len(of)
+    for k, (precision, measured) in enumerate(of.items()):
+        place = [index + width * k for index in range(3)]
+        middle = [measured[name]["median"] for name in names]
+        low = [measured[name]["median"] - measured[name]["low"] for name in names]
+        high = [measured[name]["high"] - measured[name]["median"] for name in names]
+        speed.bar(place, middle, yerr=[low, high], width=0.9 * width, label=precision)
+        rate.bar(place, [measured["ceiling"][f"{part}_tflops"] for part in parts], width=0.9 * width, label=precision)
+    speed.set_xticks([index + 0.4 - width / 2 for index in range(3)], list(names.values()), fontsize=8)
+    speed.axhline(1, color="black", lw=0.5)
+    speed.set_title("speed-up over the naive fp32 loop", fontsize=9)
+    speed.legend(fontsize=7)
+    rate.set_xticks([index + 0.4 - width / 2 for index in range(3)], list(parts.values()), fontsize=7)
+    rate.set_title("TFLOP/s at 32×32", fontsize=9)
     rate.legend(fontsize=7)
     for (name, points), style in zip(figures["growth"].items(), ("o-", "s--", "^:"), strict=True):
         first = points[0]

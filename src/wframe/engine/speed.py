@@ -6,7 +6,6 @@ import time
 import torch
 
 from wframe.engine.memory import choose_batch
-from wframe.engine.precision import set_precision
 from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
@@ -15,14 +14,13 @@ from wframe.model.noise import key_tensor
 from wframe.weights import BUILTIN_BANK
 
 
-def measure_rate(side: int, device: torch.device, seconds: float = 2.0) -> float:
+def measure_rate(side: int, precision: str, device: torch.device, seconds: float = 2.0) -> float:
     """Return this machine's learning rate on images of side² pixels, in floating-point operations per second.
 
     Run whole iterations of Algorithm 1 on random images, in the batches that `wframe train` would choose.
     """
-    c = Constants(T=1, L=4, beta=0.0)
-    precision = set_precision("tf32" if device.type == "cuda" else "fp32")
-    groups = min(choose_batch(c, side, device, precision), 512)
+    c = Constants(T=1, L=20, beta=0.0)
+    groups = min(choose_batch(c, side, device), 512)
     bank = load_bank(BUILTIN_BANK).to(c.unit, device, precision)
     keys = key_tensor(list(range(groups)), device)
     with torch.inference_mode():
@@ -35,7 +33,7 @@ def measure_rate(side: int, device: torch.device, seconds: float = 2.0) -> float
             state, record = iterate(bank, c, keys, observed, state)
             record.R.cpu()  # waits for the device
             done += 1
-        rate = done * learning_flops(side, groups * c.M, 1, c.L, pushes=0) / (time.monotonic() - begin)
+        rate = done * learning_flops(side, groups * c.M, 1, c.L, penalty=None).total / (time.monotonic() - begin)
     return rate
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,11 @@ from wframe.engine.memory import bytes_per_group
 from wframe.engine.speed import device_name, measure_rate
 from wframe.jobs.gather import in_order
 from wframe.jobs.runs import count_groups, run_flops, runs
+from wframe.model.cost import Flops
+from wframe.runtime.machine import native_bf16
 from wframe.runtime.process import choose_device, configure_process
+
+Clock = Callable[[Flops, int, str], float]  # operations, the images' side, precision → seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,29 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Print one row per study, dataset and method, and one per baseline: operations, memory, jobs, hours."""
     edition = editions.load(args.configfile)
-    rows = [row for study in edition.studies for row in study_rows(edition, study, args.results)]
-    if args.on:
-        rates = {row["side"]: seconds_on(args.on, 1) ** -1 for row in rows}
-        note = (
-            f"Hours on one {args.on}: {DEVICES[args.on].tflops} TFLOP/s as published, assuming that "
-            f"{ASSUMED_SHARE:.0%} of it is reached. `wframe bench` on that GPU measures the share."
-        )
-    else:
-        device = choose_device("auto")
-        configure_process(None)
-        rates = {side: measure_rate(side, device) for side in sorted({row["side"] for row in rows})}
-        measured = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s at {side}×{side}" for side, rate in rates.items())
-        note = f"Hours on this machine ({device_name(device)}), measured briefly just now: {measured}."
-    others = [baseline_row(edition, name) for name in edition.baselines]
-    for row in others:
-        rates.setdefault(row["side"], rates[min(rates, key=lambda side: abs(side - row["side"]))])
+    clock = on_gpu(args.on) if args.on else on_this_machine()
+    rows = [row for study in edition.studies for row in study_rows(edition, study, args.results, clock)]
+    others = [baseline_row(edition, name, clock) for name in edition.baselines]
     console = Console(width=None if sys.stdout.isatty() else 150)
-    console.print(as_table(rows, rates))
-    total = sum(row["flops"] / rates[row["side"]] for row in rows)
-    console.print(f"Total: {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs. {note}")
+    console.print(as_table(rows))
+    total = sum(row["seconds"] for row in rows)
+    console.print(f"Total: {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs.")
+    for line in about(args.on) if args.on else about_here(edition, clock):
+        console.print(line)
     if others:
-        console.print(baselines_table(others, rates))
-        total = sum(row["flops"] / rates[row["side"]] for row in others)
+        console.print(baselines_table(others))
+        total = sum(row["seconds"] for row in others)
         console.print(
             f"Total: {total / 3600:,.2f} h of training baselines, at the same rate. Images that climb a classifier's "
             "score (WINN's) are taken to climb as far as they may; most stop earlier."
@@ -77,6 +72,48 @@ def main(args: argparse.Namespace) -> None:
         )
 
 
+def on_gpu(name: str) -> Clock:
+    """Return the seconds of learning on a named GPU."""
+    return lambda flops, side, precision: seconds_on(name, flops, precision)
+
+
+def on_this_machine() -> Clock:
+    """Return the seconds of learning here, by a brief measurement for each size and precision."""
+    device = choose_device("auto")
+    configure_process(None)
+    rate = cache(lambda side, precision: measure_rate(side, precision, device))
+    return lambda flops, side, precision: flops.total / rate(side, precision)
+
+
+def about(gpu: str) -> list[str]:
+    """Say what the hours on a named GPU rest on."""
+    rates = DEVICES[gpu]
+    return [
+        f"Hours on one {gpu}: {rates.fp32:g} (fp32), {rates.tf32:g} (tf32) and {rates.bf16:g} (bf16) TFLOP/s as "
+        f"published, assuming that {ASSUMED_SHARE:.0%} of it is reached. `wframe bench` on that GPU measures the share."
+    ]
+
+
+def about_here(edition: Edition, clock: Clock) -> list[str]:
+    """Say what the hours on this machine rest on, and what another precision would gain."""
+    sides = sorted({edition.datasets[name].size for study in edition.studies.values() for name in study.datasets})
+    used = {
+        edition.constants(study, dataset, setting, "wframe").precision
+        for study, entry in edition.studies.items()
+        for dataset in entry.datasets
+        for setting in entry.settings
+    }
+    one = Flops(10**9, 0)
+    rates = {(side, name): 1 / clock(one, side, name) for side in sides for name in sorted(used | {"fp32", "bf16"})}
+    measured = ", ".join(f"{rate:,.0f} GFLOP/s at {side}×{side} in {name}" for (side, name), rate in rates.items())
+    lines = [f"Hours on this machine ({device_name(choose_device('auto'))}), measured briefly just now: {measured}."]
+    if "bf16" in used and not native_bf16():
+        lines.append("This processor has no bf16 of its own: it is emulated, and slower than fp32.")
+    if "bf16" not in used and (gain := rates[sides[0], "bf16"] / rates[sides[0], "fp32"]) > 1.1:
+        lines.append(f"learning: {{precision: bf16}} would take {1 / gain:.2f} of the time at {sides[0]}×{sides[0]}.")
+    return lines
+
+
 def downloads(edition: Edition, registry: Path) -> str:
     """Return what is still to be downloaded for an edition, and how much room there is for it."""
     data = edition.data_path("")
@@ -87,7 +124,7 @@ def downloads(edition: Edition, registry: Path) -> str:
     return f"To download: {as_size(total, exact)} ({said}); {as_size(free_disk(data))} of disk are free at {data}."
 
 
-def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, Any]]:
+def study_rows(edition: Edition, study: str, results: Path, clock: Clock) -> list[dict[str, Any]]:
     """Return the costs of one study: a row per dataset and method, summed over classes, settings and repeats."""
     rows = []
     for dataset in edition.studies[study].datasets:
@@ -100,6 +137,8 @@ def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, An
             chosen = [run for run in runs(edition, study) if (run.dataset, run.method) == (dataset, method)]
             limit = edition.studies[study].groups
             known = [(run, counts[run.class_] or limit or 1) for run in chosen]
+            flops = [run_flops(edition, study, dataset, run.setting, method, groups) for run, groups in known]
+            precisions = [edition.constants(study, dataset, run.setting, method).precision for run in chosen]
             rows.append(
                 {
                     "study": study,
@@ -108,9 +147,8 @@ def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, An
                     "side": side,
                     "groups": sum(groups for _, groups in known),
                     "unknown": any(groups is None for groups in counts.values()),
-                    "flops": sum(
-                        run_flops(edition, study, dataset, run.setting, method, groups) for run, groups in known
-                    ),
+                    "flops": sum(part.total for part in flops),
+                    "seconds": sum(clock(part, side, name) for part, name in zip(flops, precisions, strict=True)),
                     "bytes": bytes_per_group(side, edition.learning.M),
                     "jobs": sum(run.shards for run in chosen),
                 }
@@ -118,8 +156,8 @@ def study_rows(edition: Edition, study: str, results: Path) -> list[dict[str, An
     return rows
 
 
-def baseline_row(edition: Edition, name: str) -> dict[str, Any]:
-    """Return the costs of one baseline, over its repeats."""
+def baseline_row(edition: Edition, name: str, clock: Clock) -> dict[str, Any]:
+    """Return the costs of one baseline, over its repeats; its seconds are those of as many operations of learning."""
     entry = edition.baselines[name]
     side = edition.datasets[entry.dataset].size
     cost = training_cost(entry, side)
@@ -130,6 +168,7 @@ def baseline_row(edition: Edition, name: str) -> dict[str, Any]:
         "steps": entry.length,
         "repeats": entry.repeats,
         "flops": cost.flops * entry.repeats,
+        "seconds": clock(Flops(int(cost.flops * entry.repeats), 0), side, "fp32"),
         "bytes": cost.bytes,
     }
 
@@ -143,7 +182,7 @@ def groups_of_class(edition: Edition, study: str, dataset: str, class_: str, res
     return count_groups(edition, study, dataset)
 
 
-def as_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
+def as_table(rows: list[dict[str, Any]]) -> Table:
     """Return the rows as a printable table."""
     table = Table(box=None, header_style="bold")
     for title in ("study", "dataset", "method"):
@@ -160,12 +199,12 @@ def as_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
             f"{row['flops'] / 1e15:,.4g}",
             f"{row['bytes'] * 100 / 1e9:.2f}",
             f"{row['jobs']:,}",
-            f"{row['flops'] / rates[row['side']] / 3600:,.3g}",
+            f"{row['seconds'] / 3600:,.3g}",
         )
     return table
 
 
-def baselines_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Table:
+def baselines_table(rows: list[dict[str, Any]]) -> Table:
     """Return the baselines' rows as a table for people."""
     table = Table(box=None, header_style="bold")
     for title in ("baseline", "model"):
@@ -181,6 +220,6 @@ def baselines_table(rows: list[dict[str, Any]], rates: dict[int, float]) -> Tabl
             str(row["repeats"]),
             f"{row['flops'] / 1e15:,.4g}",
             f"{row['bytes'] / 1e9:.2f}",
-            f"{row['flops'] / rates[row['side']] / 3600:,.3g}",
+            f"{row['seconds'] / 3600:,.3g}",
         )
     return table

@@ -9,7 +9,7 @@ from wframe.config.edition import Edition
 from wframe.config.learning import METHODS, Method
 from wframe.data import groups
 from wframe.jobs.paths import prepared
-from wframe.model.cost import learning_flops
+from wframe.model.cost import Flops, learning_flops
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ def shards(edition: Edition, study: str, dataset: str, setting: str) -> int:
     if given or count is None or job.gpu is None:
         return given or 1
     flops = run_flops(edition, study, dataset, setting, "wframe", count)
-    return shards_for(seconds_on(job.gpu, flops), job.target_minutes, count)
+    precision = edition.constants(study, dataset, setting, "wframe").precision
+    return shards_for(seconds_on(job.gpu, flops, precision), job.target_minutes, count)
 
 
-def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> float:
+def run_flops(edition: Edition, study: str, dataset: str, setting: str, method: Method, groups: int) -> Flops:
     """Return the floating-point operations of one run (see `learning_flops`)."""
     c = edition.constants(study, dataset, setting, method)
-    pushes = 0 if c.beta == 0 else 2 if c.before == "renewed" else 1
-    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, pushes)
+    return learning_flops(edition.datasets[dataset].size, groups * c.M, c.T, c.L, c.before if c.beta else None)
 
 
 def baseline_images(edition: Edition, baseline: str, repeat: str = "0") -> list[str]:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Write the table: for each chain, the largest change of ∇ₓΦ and its largest value."""
     configure_process(args.threads)
-    bank = load_bank(args.bank).to(UNIT, dtype=torch.float64)
+    bank = load_bank(args.bank).to(UNIT, precision="fp64")
     generator = torch.Generator().manual_seed(0)
     parts = []
     for number, path in enumerate(args.samples):

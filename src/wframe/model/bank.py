@@ -60,8 +60,14 @@ class Bank:
         precision: str = "fp32",
         layout: torch.memory_format = torch.channels_last,
     ) -> "Bank":
-        """Return the bank for pixels in `unit`, with this device, precision of the sampler, and memory layout."""
-        layers = tuple((w.to(device).contiguous(memory_format=layout), (b / unit).to(device)) for w, b in self.layers)
+        """Return the bank for pixels in `unit`, with this device, precision and memory layout.
+
+        The precision is the sampler's, and all else is in fp32; or `fp64`, for everything.
+        """
+        dtype = torch.float64 if precision == "fp64" else torch.float32
+        layers = tuple(
+            (w.to(device, dtype).contiguous(memory_format=layout), (b / unit).to(device, dtype)) for w, b in self.layers
+        )
         return replace(self, layers=layers, layout=layout, precision=precision)
 
     def pixels(self, images: np.ndarray, unit: float) -> Tensor:

@@ -1,5 +1,7 @@
 """The cost of learning: the floating-point operations of Algorithm 1. No PyTorch here."""
 
+from typing import NamedTuple
+
 LAYERS = ((3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2))  # (in, out, divisor of the side)
 
 
@@ -12,11 +14,25 @@ def forward_flops(side: int) -> int:
     return sum(2 * 9 * inputs * outputs * (side // halved) ** 2 for inputs, outputs, halved in LAYERS)
 
 
-def learning_flops(side: int, images: int, T: int, L: int, pushes: int) -> int:
+class Flops(NamedTuple):
+    """The floating-point operations of learning, by what they are for."""
+
+    sampling: int  # Langevin steps, in the configuration's precision
+    statistics: int  # what θ learns from, in fp32
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.sampling + self.statistics
+
+
+def learning_flops(side: int, images: int, T: int, L: int, penalty: str | None) -> Flops:
     """Return the operations of Algorithm 1 on `images` chains: T iterations of L Langevin steps.
 
-    A step is F(x) and Jᵀθ, which costs the same as F(x). An iteration has one more Jᵀθ, at its start. The penalty adds
-    `pushes` products with J, each as expensive as a forward pass: 2 as printed, 1 if 𝒫_{t−1} is kept, 0 for FRAME.
+    A step is F(x) and Jᵀθ, which costs the same as F(x). An iteration ends with one more of both. The penalty ("kept"
+    or "renewed"; None: FRAME) adds products with J, which cost the same: one for 𝒫_t, and for a renewed 𝒫_{t−1}
+    another, with its Jᵀθ.
     """
-    passes = T * (2 * L + 1 + pushes)
-    return passes * images * forward_flops(side)
+    extra = {None: 0, "kept": 1, "renewed": 3}[penalty]
+    one = T * images * forward_flops(side)
+    return Flops(2 * L * one, (2 + extra) * one)

@@ -104,9 +104,7 @@ def _parts(x: Tensor, itemsize: int) -> list[tuple[slice, slice]]:
     G, M, _, height, width = x.shape
     fit = max(1, CACHE // (64 * height * width * itemsize))
     groups, images = max(1, fit // M), -(-M // -(-M // min(fit, M)))  # whole groups, or equal parts of one
-    return [
-        (slice(g, g + groups), slice(m, m + images)) for g in range(0, G, groups) for m in range(0, M, images)
-    ]
+    return [(slice(g, g + groups), slice(m, m + images)) for g in range(0, G, groups) for m in range(0, M, images)]
 
 
 def mean_response(θ: Tensor, F: Tensor) -> Tensor:

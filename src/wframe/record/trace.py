@@ -88,7 +88,7 @@ def _run(name: str, manifest: dict[str, Any]) -> dict[str, Any] | None:
 def _made(name: str, results: Path, manifest: dict[str, Any]) -> dict[str, Any] | None:
     """Return how a run or a bank was made, from its own record."""
     if run := _run(name, manifest):
-        keys = ("command", "constants", "groups", "code", "device", "precision", "machine", "versions")
+        keys = ("command", "constants", "groups", "code", "device", "machine", "versions")
         return {key: run[key] for key in keys}
     if name == "bank.safetensors" and (results / name).exists():
         with safe_open(results / name, "np") as file:

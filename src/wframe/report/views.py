@@ -93,7 +93,8 @@ def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str,
         for shard in range(run.shards):
             record = records[f"{run.folder}/{shard}"]
             groups = record["groups"][1] - record["groups"][0]
-            flops = run_flops(edition, run.study, run.dataset, run.setting, run.method, groups)
+            work = run_flops(edition, run.study, run.dataset, run.setting, run.method, groups)
+            precision = record["constants"]["precision"]
             last = record["attempts"][-1]
             rows.append(
                 {
@@ -103,7 +104,7 @@ def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str,
                     "slurm_job": last["slurm_job"],
                     "device": record["gpu"] or record["device"],
                     "seconds": record["learning_seconds"],
-                    "planned": seconds_on(edition.job.gpu, flops) if edition.job.gpu else None,
+                    "planned": seconds_on(edition.job.gpu, work, precision) if edition.job.gpu else None,
                     "attempts": len(record["attempts"]),
                     "resumed": record["resumed"],
                 }

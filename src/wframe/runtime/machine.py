@@ -5,6 +5,7 @@ import platform
 import resource
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 
@@ -32,6 +33,16 @@ def machine() -> dict[str, Any]:
 def versions(*packages: str) -> dict[str, str]:
     """Return the installed versions of packages."""
     return {name: metadata.version(name) for name in packages}
+
+
+def native_bf16() -> bool:
+    """Return whether this processor computes in bf16 itself; elsewhere PyTorch emulates it, more slowly than fp32.
+
+    Only Linux says so; elsewhere the answer is no.
+    """
+    file = Path("/proc/cpuinfo")
+    words = set(file.read_text().split()) if file.exists() else set()
+    return bool(words & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16", "svebf16"})
 
 
 def peak_memory_mb() -> float:

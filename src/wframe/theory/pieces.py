@@ -102,7 +102,7 @@ def changes(bank: Bank, at: Point, δ: float, σ: float, seed: int) -> tuple[flo
 
 def study(seed: int, bank: Bank) -> Findings:
     """Check Proposition 1 and Remark 2 on a bank in float64, and compute the penalty's gain there."""
-    bank = bank.to(UNIT, dtype=torch.float64)
+    bank = bank.to(UNIT, precision="fp64")
     with torch.inference_mode():
         at = point(bank, embedded_group(bank, 32), seed)
         curved = curvature(bank, at, SIGMA, 1e-7, seed)
