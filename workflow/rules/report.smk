@@ -34,6 +34,7 @@ rule figures:
     input:
         curves="results/studies/{study}.parquet",
         images=of_made(runs.study_files, "safetensors"),
+        measurements=of_made(paths.shown_in_figures),
         config="results/config.yaml",
         left_out=ancient(INPUTS_RECORD),
     output:

@@ -94,7 +94,7 @@ class Edition(Model):
         if not self.compared:
             return self
         for name, study in self.studies.items():
-            for place, (setting, change) in enumerate(study.settings.items()):
+            for place, (setting, change) in enumerate(study.points.items()):
                 if place > 0 and change.changes == LU_ZHU_WU:
                     continue
                 for dataset in study.datasets:
@@ -124,7 +124,7 @@ class Edition(Model):
                 most = min(filter(None, (groups, study.groups)), default=None)
                 if study.shards and most and study.shards > most:
                     raise ValueError(f"studies.{name}.shards = {study.shards}: there are only {most} groups of a class")
-            for setting in study.settings:
+            for setting in study.points:
                 lengths = {dataset: self.constants(name, dataset, setting, "wframe").T for dataset in study.datasets}
                 if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side
                     given = ", ".join(f"{dataset} {T}" for dataset, T in lengths.items())
@@ -160,7 +160,7 @@ class Edition(Model):
                 require("dataset", row.dataset, study.datasets, f"{where}.dataset, in the study")
                 require("method", row.method, study.methods, f"{where}.method, in the study")
                 if row.setting is not None:
-                    require("setting", row.setting, study.settings, f"{where}.setting, in the study")
+                    require("setting", row.setting, study.points, f"{where}.setting, in the study")
         for of, by in self.scores.held_out.items():
             for dataset in (of, by):
                 require("dataset", dataset, self.datasets, "scores.held_out")
@@ -175,7 +175,7 @@ class Edition(Model):
     def constants(self, study: str, dataset: str, setting: str, method: Method) -> Learning:
         """Return Algorithm 1's constants of one run: the edition's, the dataset's, the setting's; FRAME has β = 0."""
         values = self.learning.model_dump()
-        for change in (self.datasets[dataset].learning, self.studies[study].settings[setting]):
+        for change in (self.datasets[dataset].learning, self.studies[study].points[setting]):
             values |= change.changes
         if method == "frame":
             values["beta"] = 0.0

@@ -1,8 +1,10 @@
 """Studies: the experiments of an edition, and the resources of their training jobs."""
 
-from typing import Annotated, Literal
+from functools import cached_property
+from itertools import product
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from wframe.config.base import Model, Name, OneOf
 from wframe.config.devices import DEVICES
@@ -34,11 +36,17 @@ class Job(Model):
 
 
 class Study(Model):
-    """One experiment: every dataset × class × setting × method × repeat is a run."""
+    """One experiment: every dataset × class × setting × method × repeat is a run.
+
+    With a `grid`, every setting is run at each combination of the grid's values.
+    """
 
     datasets: list[Name] = Field(min_length=1)
     settings: dict[Name, LearningChange] = Field(
         {"base": LearningChange()}, min_length=1, description="each setting's name and the constants it changes"
+    )
+    grid: dict[str, list[Any]] = Field(
+        {}, max_length=2, description="a constant or two, and the values that each setting is run at: `lambda: [...]`"
     )
     methods: list[Method] = Field(["frame", "wframe"], min_length=1)
     repeats: int = Field(1, ge=1, description="runs with different noise")
@@ -49,6 +57,43 @@ class Study(Model):
     snapshots: list[int] = Field(
         [], description="iterations after which to keep the chains of each shard's first group"
     )
-    show: Literal["datasets", "settings"] = Field("datasets", description="what the study's figures compare")
+    show: Literal["datasets", "settings", "map"] = Field(
+        "datasets", description="what the study's figures compare; `map`: the outcomes over a grid"
+    )
     title: str | None = Field(None, description="heading on the page")
     text: str = Field("", description="introduction on the page: the purpose of the study")
+
+    def over_grid(self, setting: str) -> dict[str, LearningChange]:
+        """Return a setting at each combination of the grid, by name (`SETTING-CONSTANT-VALUE...`)."""
+        own = self.settings[setting].model_dump(by_alias=True)
+        combinations = [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
+        return {
+            "-".join([setting, *(f"{constant}-{value}" for constant, value in values.items())]): (
+                LearningChange.model_validate(own | values)
+            )
+            for values in combinations
+        }
+
+    @cached_property
+    def points(self) -> dict[str, LearningChange]:
+        """Every setting that is run, by name: the settings at each combination of the grid."""
+        return {name: change for setting in self.settings for name, change in self.over_grid(setting).items()}
+
+    @model_validator(mode="after")
+    def _the_grid_is_possible(self) -> "Study":
+        if (self.show == "map") != bool(self.grid):
+            raise ValueError("a grid of constants and `show: map` go together")
+        for constant, values in self.grid.items():
+            if not values or len(set(map(str, values))) < len(values):
+                raise ValueError(f"grid.{constant}: give each value once, and at least one")
+            for value in values:
+                try:
+                    LearningChange.model_validate({constant: value})
+                except ValidationError as error:
+                    problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+                    raise ValueError(f"grid.{constant} = {value}: {problem}") from None
+            if changed := [
+                name for name, change in self.settings.items() if constant in change.model_dump(by_alias=True)
+            ]:
+                raise ValueError(f"grid.{constant}: the setting {changed[0]!r} has its own {constant}")
+        return self

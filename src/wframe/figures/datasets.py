@@ -82,7 +82,7 @@ def evolution(store: Store, study: str) -> Iterator[Figure]:
     """Draw the chains' evolution with the energy beside it (the paper's Figure 1)."""
     for dataset in store.study(study).datasets:
         class_ = store.edition.datasets[dataset].classes[0]
-        setting = next(iter(store.study(study).settings))
+        setting = next(iter(store.study(study).points))
         runs = [
             run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
         ]

@@ -43,7 +43,7 @@ def figure_1(store: Store) -> Figure:
     """The evolution of both methods where FRAME collapses, and their energy."""
     dataset = standing_for(store, "collapse", "sun")
     runs = [store.run("collapse", dataset, method, "lambda") for method in ("frame", "wframe")]
-    if f"lambda{KEPT}" in store.study("collapse").settings:
+    if f"lambda{KEPT}" in store.study("collapse").points:
         runs.append(store.run("collapse", dataset, "wframe", f"lambda{KEPT}"))
     drawn = strips(store, "collapse", runs, "figure-1", "Evolution and energy, λ in an insecure range", "energy")
     return drawn
@@ -73,7 +73,7 @@ def figure_3(store: Store) -> Figure:
     dataset = standing_for(store, "collapse", "sun")
     circumstances = [
         ("collapse", dataset, setting)
-        for setting in store.study("collapse").settings
+        for setting in store.study("collapse").points
         if not setting.endswith(("-clipped", KEPT))
     ]
     if "sizes" in store.edition.studies:
@@ -81,7 +81,7 @@ def figure_3(store: Store) -> Figure:
         circumstances += [
             ("sizes", name, setting)
             for name in sizes.datasets
-            for setting in sizes.settings
+            for setting in sizes.points
             if not setting.endswith(KEPT)
         ]
     rows = [("frame", "", "FRAME"), ("frame", "-clipped", "FRAME,\nclipped"), ("wframe", "", "wFRAME,\nas printed")]
@@ -91,7 +91,7 @@ def figure_3(store: Store) -> Figure:
     numbers = []
     for column, (study, name, setting) in enumerate(circumstances):
         side = store.edition.datasets[name].size
-        changed = store.edition.studies[study].settings[setting].model_dump(by_alias=True, exclude_unset=True)
+        changed = store.edition.studies[study].points[setting].model_dump(by_alias=True, exclude_unset=True)
         symbols = {"lambda": "λ", "delta": "δ"}
         label = ", ".join(f"{symbols.get(key, key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
         for row, (method, ending, label_of_row) in enumerate(rows):

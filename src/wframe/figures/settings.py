@@ -17,7 +17,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
     """Draw R under each setting, relative to its start: which settings learn, stall, collapse or diverge."""
     for dataset in store.study(study).datasets:
         curves = store.all_curves(study)[store.all_curves(study)["dataset"] == dataset]
-        names = list(store.study(study).settings)
+        names = list(store.study(study).points)
         columns = min(4, len(names))
         rows = -(-len(names) // columns)
         canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.9 * rows + 0.2), squeeze=False, sharey=True)
@@ -69,11 +69,11 @@ def evolution(store: Store, study: str) -> Iterator[Figure]:
     """Draw the chains' evolution and R under each setting (the paper's Figure 3: the collapse study)."""
     for dataset in store.study(study).datasets:
         class_ = store.edition.datasets[dataset].classes[0]
-        for setting in store.study(study).settings:
+        for setting in store.study(study).points:
             runs = [
                 run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
             ]
-            changed = store.study(study).settings[setting].model_dump(by_alias=True, exclude_unset=True)
+            changed = store.study(study).points[setting].model_dump(by_alias=True, exclude_unset=True)
             constants = ", ".join(f"{name} = {value}" for name, value in changed.items())
             title = f"{setting}: " + (constants or "the dataset's own constants")
             yield strips(store, study, runs, joined(dataset, setting), title, "R")

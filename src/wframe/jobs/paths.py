@@ -3,6 +3,7 @@
 from wframe.config.edition import Edition
 
 CHECKPOINTS = "results/checkpoints"
+GAIN = "results/measurements/gain.csv"
 INPUTS_RECORD = "results/inputs.json"
 WEIGHTS_RECORD = "results/scores/weights.json"
 
@@ -62,7 +63,8 @@ def measurements(edition: Edition) -> list[str]:
     methods = next(iter(edition.studies.values())).methods
     piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []
     compared = ["results/measurements/quality.csv"] if set(methods) == {"frame", "wframe"} else []
-    gains = ["results/measurements/gain.csv"] if "collapse" in edition.studies else []
+    maps = any(study.show == "map" for study in edition.studies.values())
+    gains = [GAIN] if maps or "collapse" in edition.studies else []
     return (
         [f"results/measurements/few-images/{name}.csv" for name in few]
         + reconstructions(edition)
@@ -70,6 +72,11 @@ def measurements(edition: Edition) -> list[str]:
         + compared
         + gains
     )
+
+
+def shown_in_figures(edition: Edition, study: str) -> list[str]:
+    """Return the measurements that a study's figures show: a map has the bound on λβ, from the penalty's gain."""
+    return [GAIN] if edition.studies[study].show == "map" else []
 
 
 def reconstructions(edition: Edition) -> list[str]:

@@ -101,7 +101,7 @@ def about_here(edition: Edition, clock: Clock) -> list[str]:
         edition.constants(study, dataset, setting, "wframe").precision
         for study, entry in edition.studies.items()
         for dataset in entry.datasets
-        for setting in entry.settings
+        for setting in entry.points
     }
     one = Flops(10**9, 0)
     rates = {(side, name): 1 / clock(one, side, name) for side in sides for name in sorted(used | {"fp32", "bf16"})}

@@ -46,7 +46,7 @@ def runs(edition: Edition, study: str | None = None) -> list[Run]:
         if study in (None, name)
         for dataset in entry.datasets
         for class_ in edition.datasets[dataset].classes
-        for setting in entry.settings
+        for setting in entry.points
         for method in entry.methods
         for repeat in range(entry.repeats)
     ]
@@ -132,8 +132,9 @@ def first_study_files(edition: Edition, ending: str) -> list[str]:
 
 
 def collapse_images(edition: Edition) -> list[str]:
-    """Return the prepared arrays of the collapse studies, each once: the penalty's gain is measured on their groups."""
-    chosen = [run for name in ("collapse", "sizes") for run in runs(edition, name)]
+    """Return the prepared arrays of studies of collapse, each once: the penalty's gain is measured on their groups."""
+    maps = [name for name, study in edition.studies.items() if study.show == "map"]
+    chosen = [run for name in ("collapse", "sizes", *maps) for run in runs(edition, name)]
     return list(dict.fromkeys(file for run in chosen for file in prepared(run.dataset, [run.class_])))
 
 
@@ -180,7 +181,7 @@ def score_row(edition: Edition, name: str) -> RowFiles:
         about |= {"method": "observed", "title": f"{edition.datasets[dataset].title or dataset}, real"}
     if row.study is not None and row.method is not None:
         study = edition.studies[row.study]
-        setting = row.setting or next(iter(study.settings))
+        setting = row.setting or next(iter(study.points))
         learned = study.groups and study.groups * edition.constants(row.study, dataset, setting, row.method).M
         chosen = [
             run

@@ -33,7 +33,7 @@ class Models(_Groups):
 
     def __init__(self, store: Store, study: str, datasets: Iterable[str], setting: str | None, method: Method) -> None:
         self.method = method
-        self.setting = setting or next(iter(store.study(study).settings))
+        self.setting = setting or next(iter(store.study(study).points))
         self.images = {name: _source(store, name) for name in store.study(study).datasets}
         self.rows = store.curves(study, store.standing_for(study, datasets), setting, method)
         if self.rows.empty:

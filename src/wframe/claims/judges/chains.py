@@ -21,8 +21,8 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
     found, entry = store.standing_for(study, datasets), store.study(study)
     if set(entry.methods) != {"frame", "wframe"}:
         raise NotAvailable(f"this edition's study {study!r} doesn't run both methods")
-    setting = setting or next(iter(entry.settings))
-    if setting not in entry.settings:
+    setting = setting or next(iter(entry.points))
+    if setting not in entry.points:
         raise NotAvailable(f"this edition's study {study!r} has no setting {setting!r}")
     times = sorted(set(entry.snapshots))
     first = next((place for place, t in enumerate(times) if t >= 3), len(times))

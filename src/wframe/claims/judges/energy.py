@@ -96,7 +96,7 @@ def _within_settings(
 ) -> Evidence:
     """Compare two kinds of models within each setting, method and dataset, so that none of these explains it."""
     entry, parts, counts, left_out = store.study(study), [], {}, 0
-    for setting in entry.settings:
+    for setting in entry.points:
         for method in entry.methods:
             models = Models(store, study, datasets, setting, method)
             part = table(models)
