@@ -23,7 +23,7 @@ from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
-from wframe.model.noise import group_key
+from wframe.model.noise import group_key, key_tensor, normal
 from wframe.model.state import Record
 from wframe.runtime.code import code_hash
 from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
@@ -64,6 +64,7 @@ def main(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     if constants.precision == "tf32" and device.type != "cuda":
         raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
+    check_noise(device)
     bank = load_bank(BUILTIN_BANK if args.bank == "builtin" else Path(args.bank))
     groups = load_groups(args.observed, constants.M, args.groups)
     span = shard_span(args.shard, len(groups))
@@ -134,6 +135,22 @@ def main(args: argparse.Namespace) -> int:
     )
     remove_checkpoints(work)
     return 0
+
+
+def check_noise(device: torch.device) -> None:
+    """Refuse a GPU on whose machine the noise can't be compiled, before work starts.
+
+    Raises:
+        UserError: says what is missing, and the slower way that works without.
+    """
+    try:
+        normal(key_tensor([0], device), 0, 0, (4,))
+    except Exception as error:  # of torch.compile, Triton or the C compiler: of many kinds
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"device {device}: the noise can't be compiled here ({reason}). It needs a C compiler on this node; "
+            "WFRAME_NO_COMPILE=1 does without, more slowly."
+        ) from None
 
 
 def parse_constants(values: dict[str, Any], changes: list[str], method: str) -> Constants:

@@ -6,6 +6,7 @@ batch, FRAME and wFRAME share their noise, a resumed run needs no generator stat
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from functools import cache
 
@@ -48,8 +49,8 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
 def _words(keys: Tensor, t: int | Tensor, j: int | Tensor, stream: int, lanes: int) -> tuple[Tensor, ...]:
     """Return four (G, lanes) tensors of random words for iteration t and step j."""
     lane = torch.arange(lanes, device=keys.device)[None]
-    step, iteration, use = (torch.as_tensor(number, device=keys.device).long() for number in (j, t, stream))
-    return philox((lane, step, iteration, use), (keys[:, :1], keys[:, 1:]))
+    zero = torch.zeros((), dtype=torch.int64, device=keys.device)
+    return philox((lane, zero + j, zero + t, zero + stream), (keys[:, :1], keys[:, 1:]))
 
 
 def _uniform(word: Tensor) -> Tensor:
@@ -61,12 +62,13 @@ def normal(keys: Tensor, t: int | Tensor, j: int | Tensor, shape: tuple[int, ...
     """Return ξ ~ N(0, I) for step j of iteration t: shape (G, *shape), float32.
 
     `keys` is (G, 2), from `key_tensor`; the number of elements of `shape` must be a multiple of 4.
-    On a GPU, the roughly 170 small operations are fused into one pass over memory: separately they would take as long
-    as the convolutions.
+    On a GPU, the roughly 120 small operations are fused into one pass over memory: separately they would take as long
+    as the convolutions. That needs a C compiler; WFRAME_NO_COMPILE=1 does without.
     """
-    if not keys.is_cuda:
+    if not keys.is_cuda or "WFRAME_NO_COMPILE" in os.environ:
         return _normal(keys, t, j, shape)
-    t, j = (torch.as_tensor(number, device=keys.device) for number in (t, j))  # avoids recompiling for each number
+    zero = torch.zeros((), dtype=torch.int64, device=keys.device)
+    t, j = zero + t, zero + j  # tensors, so that it isn't compiled again for each number
     return _fused()(keys, t, j, shape)
 
 

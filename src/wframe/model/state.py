@@ -23,7 +23,7 @@ class State(NamedTuple):
     x: Tensor  # the chains, (G, M, 3, height, width)
     θ: Tensor  # (G, K, h, w), or (G, K, 1, 1) for one weight per filter
     P: Tensor  # 𝒫 of the last iteration, of θ's shape
-    r: Responses  # F(x)
+    r: Responses  # F(x); of a diverged group, meaningless
     diverged: Tensor  # (G,): iterations finished before the group's values stopped being finite; −1 if all are finite
 
 
@@ -44,20 +44,20 @@ class Record(NamedTuple):
 
 
 def hold_diverged(before: State, after: State) -> State:
-    """Freeze every group whose values are no longer finite at its last finite state, and record the iteration."""
+    """Freeze every group whose values are no longer finite at its last finite state, and record the iteration.
+
+    Its responses aren't frozen: no other group sees them, and what it makes of them is frozen again.
+    """
     finite = after.x.flatten(1).isfinite().all(1) & after.θ.flatten(1).isfinite().all(1)
     now = ~finite & (before.diverged < 0)
     diverged = torch.where(now, before.t, before.diverged)
     hold = diverged >= 0
-    if not hold.any():
-        return after
     of_x, of_θ = hold[:, None, None, None, None], hold[:, None, None, None]
-    of_images = hold.repeat_interleave(after.x.shape[1])[:, None, None, None]
     return State(
         after.t,
         torch.where(of_x, before.x, after.x),
         torch.where(of_θ, before.θ, after.θ),
         torch.where(of_θ, before.P, after.P),
-        Responses(*(torch.where(of_images, *pair) for pair in zip(before.r, after.r, strict=True))),
+        after.r,
         diverged,
     )
