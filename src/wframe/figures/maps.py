@@ -14,6 +14,7 @@ from wframe.figures.canvas import PAGE, Figure, joined, show
 from wframe.results.curves import by_group
 from wframe.results.outcomes import OUTCOMES, outcomes
 from wframe.results.store import Store
+from wframe.results.text import symbol
 
 SHADES = dict(zip(OUTCOMES, ("#2c7fb8", "#c7e9b4", "#fdae61", "#8c2d04"), strict=True))
 LIMITS = {"renewed": 2.0, "kept": 21**0.5 - 3}  # of the penalty's gain: beyond it, its own step of θ doesn't settle
@@ -34,20 +35,20 @@ def outcome_map(store: Store, study: str) -> Iterator[Figure]:
             axes.set_xticks(range(len(entry.grid[x])), [f"{value:g}" for value in entry.grid[x]])
             if y:
                 axes.set_yticks(range(len(entry.grid[y])), [f"{value:g}" for value in entry.grid[y]])
-                axes.set_ylabel(y)
+                axes.set_ylabel(symbol(y))
             else:
                 axes.set_yticks([])
             axes.set_title(f"{METHODS[method]}, {setting}", loc="left")
             _bound(axes, store, study, dataset, setting)
             parts.append(counts.assign(dataset=dataset, method=method, setting=setting))
-        grid[-1, 0].set_xlabel(x)
+        grid[-1, 0].set_xlabel(symbol(x))
         bound = plt.Line2D([], [], color="black", lw=1.2, label="bound from the penalty's gain")
         handles = [Patch(color=shade, label=name) for name, shade in SHADES.items()]
         canvas.legend(handles=[*handles, bound], loc="outside upper right", ncols=5, fontsize=7)
         numbers = pd.concat(parts, ignore_index=True)
         yield Figure(
             joined("map", dataset),
-            f"{store.title(dataset)}: outcomes over {' and '.join(entry.grid)}",
+            f"{store.title(dataset)}: outcomes over {' and '.join(map(symbol, entry.grid))}",
             f"Each cell is the share of groups that learn, stall, collapse or diverge ({groups(numbers)} groups a "
             "cell); the number is how many are lost. β = 0 is FRAME. The black line is where the penalty alone makes "
             "θ's step unstable (the median over groups). It knows nothing of FRAME's own limit.",
@@ -87,21 +88,22 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
         rows = len(points) // columns
         canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, PAGE / columns * rows + 0.4), squeeze=False)
         for place, point in enumerate(points):
-            axes = grid[place % rows, place // rows]  # the grid's second constant changes first
+            column, line = divmod(place, rows)  # the grid's second constant changes first; upwards, as in the map
+            axes = grid[rows - 1 - line, column]
             run = store.run(study, dataset, method, point, class_)
             curves = store.curves(study, [dataset], point, method)
             mine = curves[(curves["class"] == class_) & (curves["group"] == 0) & (curves["repeat"] == 0)]
             gone = int(mine["diverged"].iloc[-1])
             show(axes, store.images(run)[0], gone if gone >= 0 else None)
-            if place // rows == 0 and y:
-                axes.set_ylabel(f"{y} {entry.grid[y][place % rows]:g}", fontsize=7)
-            if place % rows == 0:
-                axes.set_title(f"{x} {entry.grid[x][place // rows]:g}", fontsize=7)
+            if column == 0 and y:
+                axes.set_ylabel(f"{symbol(y)} = {entry.grid[y][line]:g}", fontsize=7)
+            if line == rows - 1:
+                axes.set_title(f"{symbol(x)} = {entry.grid[x][column]:g}", fontsize=7)
         yield Figure(
             joined("samples", dataset),
-            f"{store.title(dataset)}: samples over {' and '.join(entry.grid)}",
+            f"{store.title(dataset)}: samples over {' and '.join(map(symbol, entry.grid))}",
             f"The first group's chains after the last iteration, {METHODS[method]}, {setting}.",
-            f"A grid of sheets of samples over {' and '.join(entry.grid)}.",
+            f"A grid of sheets of samples over {' and '.join(map(symbol, entry.grid))}.",
             canvas,
             pd.DataFrame({"setting": points}),
         )
@@ -155,9 +157,10 @@ def _in_words(numbers: pd.DataFrame, x: str, y: str | None) -> str:
     keys = ["method", "setting", *([y] if y else [])]
     said = []
     for names, part in numbers.assign(none=lost == 0, all=lost == of).groupby(keys, sort=False):
-        row = ", ".join(f"{key} {name}" for key, name in zip(keys, names, strict=True))
+        method, setting, *value = names
+        row = f"{METHODS[method]}, {setting}" + "".join(f", {symbol(y or '')} = {of:g}" for of in value)
         first_lost = part.loc[~part["none"], x].min()
         all_lost = part.loc[part["all"], x].min()
-        begins = "none is lost" if np.isnan(first_lost) else f"the first group is lost at {x} {first_lost:g}"
+        begins = "none is lost" if np.isnan(first_lost) else f"the first group is lost at {symbol(x)} = {first_lost:g}"
         said.append(f"{row}: {begins}" + ("" if np.isnan(all_lost) else f", all at {all_lost:g}"))
     return "; ".join(said) + "."

@@ -17,6 +17,7 @@ from wframe.figures.curves import KEPT, curves_of, draw_curves, strips
 from wframe.results.curves import by_group
 from wframe.results.outcomes import DEFINITION, describe, diverged, end
 from wframe.results.store import NotAvailable, Store
+from wframe.results.text import symbol
 
 ROW = 9  # images side by side
 
@@ -92,8 +93,7 @@ def figure_3(store: Store) -> Figure:
     for column, (study, name, setting) in enumerate(circumstances):
         side = store.edition.datasets[name].size
         changed = store.edition.studies[study].points[setting].model_dump(by_alias=True, exclude_unset=True)
-        symbols = {"lambda": "λ", "delta": "δ"}
-        label = ", ".join(f"{symbols.get(key, key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
+        label = ", ".join(f"{symbol(key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
         for row, (method, ending, label_of_row) in enumerate(rows):
             axes = grid[row, column]
             if row == 0:

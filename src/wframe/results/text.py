@@ -1,7 +1,14 @@
-"""Numbers and durations in readable form."""
+"""Numbers, durations and constants in readable form."""
 
 import math
 from typing import Any
+
+SYMBOLS = {"sigma": "σ", "beta": "β", "delta": "δ", "lambda": "λ"}  # the paper's, by their names in a configuration
+
+
+def symbol(constant: str) -> str:
+    """Return the paper's symbol of a constant, or its name."""
+    return SYMBOLS.get(constant, constant)
 
 
 def number(value: Any, digits: int = 3) -> str:
