@@ -158,7 +158,7 @@ def _in_words(numbers: pd.DataFrame, x: str, y: str | None) -> str:
     said = []
     for names, part in numbers.assign(none=lost == 0, all=lost == of).groupby(keys, sort=False):
         method, setting, *value = names
-        row = f"{METHODS[method]}, {setting}" + "".join(f", {symbol(y or '')} = {of:g}" for of in value)
+        row = f"{METHODS[str(method)]}, {setting}" + "".join(f", {symbol(y or '')} = {of:g}" for of in value)
         first_lost = part.loc[~part["none"], x].min()
         all_lost = part.loc[part["all"], x].min()
         begins = "none is lost" if np.isnan(first_lost) else f"the first group is lost at {symbol(x)} = {first_lost:g}"

@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
     edition = editions.load(args.configfile)
     clock = on_gpu(args.on) if args.on else on_this_machine()
     rows = [row for study in edition.studies for row in study_rows(edition, study, args.results, clock)]
-    others = [baseline_row(edition, name, clock) for name in edition.baselines]
+    others = [baseline_row(edition, name, clock, "tf32" if args.on else "fp32") for name in edition.baselines]
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(as_table(rows))
     total = sum(row["seconds"] for row in rows)
@@ -156,7 +156,7 @@ def study_rows(edition: Edition, study: str, results: Path, clock: Clock) -> lis
     return rows
 
 
-def baseline_row(edition: Edition, name: str, clock: Clock) -> dict[str, Any]:
+def baseline_row(edition: Edition, name: str, clock: Clock, precision: str) -> dict[str, Any]:
     """Return the costs of one baseline, over its repeats; its seconds are those of as many operations of learning."""
     entry = edition.baselines[name]
     side = edition.datasets[entry.dataset].size
@@ -168,7 +168,7 @@ def baseline_row(edition: Edition, name: str, clock: Clock) -> dict[str, Any]:
         "steps": entry.length,
         "repeats": entry.repeats,
         "flops": cost.flops * entry.repeats,
-        "seconds": clock(Flops(int(cost.flops * entry.repeats), 0), side, "fp32"),
+        "seconds": clock(Flops(int(cost.flops * entry.repeats), 0), side, precision),
         "bytes": cost.bytes,
     }
 

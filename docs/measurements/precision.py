@@ -1,0 +1,76 @@
+"""Does the precision of Langevin steps matter? From the results of config/precision.yaml: a table and a figure.
+
+python docs/measurements/precision.py RESULTS docs/measurements
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from wframe.config.learning import METHODS
+from wframe.results.curves import by_group
+from wframe.results.outcomes import OUTCOMES, end, lost, outcomes
+from wframe.results.statistics import share
+
+COLOURS = dict(zip(OUTCOMES, ("#2c7fb8", "#c7e9b4", "#fdae61", "#8c2d04"), strict=True))
+
+
+def curves(results: Path, setting: str, method: str, repeat: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return R and Φ of one run, iterations × groups."""
+    table = pd.read_parquet(results / f"runs/precision/cifar10/horse/{setting}/{method}-{repeat}/0.parquet")
+    return by_group(table, "R"), by_group(table, "energy")
+
+
+def main(results: Path, out: Path) -> None:
+    """Print the tables and draw the figure."""
+    canvas, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
+    print("| | mean difference of final R, bf16 − fp32 | its standard error | between two seeds, fp32: sd | sd/√n |")
+    print("| --- | --- | --- | --- | --- |")
+    for place, method in zip(axes, METHODS, strict=False):
+        R = {(s, r): end(curves(results, s, method, r)[0]).to_numpy() for s in ("fp32", "bf16") for r in (0, 1)}
+        difference = np.concatenate([R["bf16", r] - R["fp32", r] for r in (0, 1)])
+        seeds = R["fp32", 1] - R["fp32", 0]
+        n = len(seeds)
+        print(
+            f"| {METHODS[method]}, {n} groups, two seeds | {difference.mean():+.4f} "
+            f"| {difference.std(ddof=1) / len(difference) ** 0.5:.4f} "
+            f"| {seeds.std(ddof=1):.4f} | {seeds.std(ddof=1) / n**0.5:.4f} |"
+        )
+        place.plot(R["fp32", 0], R["fp32", 1], "x", color="grey", ms=4, label="fp32, another seed")
+        place.plot(R["fp32", 0], R["bf16", 0], "o", color="#1f5f8b", ms=3, label="bf16, the same seed")
+        place.axline((R["fp32", 0].mean(),) * 2, slope=1, color="black", lw=0.5)
+        place.set(title=f"{METHODS[method]}: R at the end", xlabel="fp32", ylabel="the other")
+        place.legend(fontsize=7)
+    print("\n| at the edge of collapse | groups | lost, fp32 | lost, bf16 | the same group lost in both |")
+    print("| --- | --- | --- | --- | --- |")
+    bars = axes[2]
+    for index, method in enumerate(METHODS):
+        gone = {}
+        for shift, precision in ((0, "fp32"), (0.4, "bf16")):
+            R, Φ = curves(results, f"edge-{precision}", method, 0)
+            gone[precision] = lost(R, Φ).to_numpy()
+            counts, bottom = outcomes(R, Φ).value_counts(), 0
+            for name in OUTCOMES:
+                bars.bar(index + shift, counts.get(name, 0), 0.35, bottom=bottom, color=COLOURS[name])
+                bottom += counts.get(name, 0)
+        text = {}
+        for precision, which in gone.items():
+            low, high = share(int(which.sum()), len(which)).interval(0.95)
+            text[precision] = f"{which.sum()} ({low:.0%} to {high:.0%})"
+        both = int((gone["fp32"] & gone["bf16"]).sum())
+        print(f"| {METHODS[method]} | {len(which)} | {text['fp32']} | {text['bf16']} | {both} |")
+    bars.set_xticks([0, 0.4, 1, 1.4], ["FRAME\nfp32", "bf16", "wFRAME\nfp32", "bf16"])
+    bars.set(title="outcomes at the edge, λ = 6e-3", ylabel="groups")
+    bars.legend(handles=[plt.Rectangle((0, 0), 1, 1, color=c, label=n) for n, c in COLOURS.items()], fontsize=7)
+    canvas.savefig(out / "precision.png", dpi=130, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
