@@ -62,7 +62,7 @@ def main(results: Path, out: Path) -> None:
                 bottom += counts.get(name, 0)
         text = {}
         for precision, which in gone.items():
-            low, high = share(int(which.sum()), len(which)).interval(0.95)
+            low, high = share(which.astype(float)).interval(0.95)
             text[precision] = f"{which.sum()} ({low:.0%} to {high:.0%})"
         both = int((gone["fp32"] & gone["bf16"]).sum())
         print(f"| {METHODS[method]} | {len(which)} | {text['fp32']} | {text['bf16']} | {both} |")
