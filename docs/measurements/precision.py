@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from wframe.config.learning import METHODS
+from wframe.figures.canvas import COLOURS
 from wframe.results.curves import by_group
-from wframe.results.outcomes import OUTCOMES, end, lost, outcomes
+from wframe.results.outcomes import end, lost
 from wframe.results.statistics import share
-
-COLOURS = dict(zip(OUTCOMES, ("#2c7fb8", "#c7e9b4", "#fdae61", "#8c2d04"), strict=True))
 
 
 def curves(results: Path, setting: str, method: str, repeat: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -48,27 +47,24 @@ def main(results: Path, out: Path) -> None:
         place.axline((R["fp32", 0].mean(),) * 2, slope=1, color="black", lw=0.5)
         place.set(title=f"{METHODS[method]}: R at the end", xlabel="fp32", ylabel="the other")
         place.legend(fontsize=7)
-    print("\n| at the edge of collapse | groups | lost, fp32 | lost, bf16 | the same group lost in both |")
-    print("| --- | --- | --- | --- | --- |")
-    bars = axes[2]
-    for index, method in enumerate(METHODS):
-        gone = {}
-        for shift, precision in ((0, "fp32"), (0.4, "bf16")):
-            R, Φ = curves(results, f"edge-{precision}", method, 0)
-            gone[precision] = lost(R, Φ).to_numpy()
-            counts, bottom = outcomes(R, Φ).value_counts(), 0
-            for name in OUTCOMES:
-                bars.bar(index + shift, counts.get(name, 0), 0.35, bottom=bottom, color=COLOURS[name])
-                bottom += counts.get(name, 0)
+    print("\n| λ three times as large | groups | lost, fp32 | lost, bf16 | in both | difference of R |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for method in METHODS:
+        found = {precision: curves(results, f"edge-{precision}", method, 0) for precision in ("fp32", "bf16")}
+        gone = {precision: lost(R, Φ).to_numpy() for precision, (R, Φ) in found.items()}
         text = {}
         for precision, which in gone.items():
             low, high = share(which.astype(float)).interval(0.95)
             text[precision] = f"{which.sum()} ({low:.0%} to {high:.0%})"
-        both = int((gone["fp32"] & gone["bf16"]).sum())
-        print(f"| {METHODS[method]} | {len(which)} | {text['fp32']} | {text['bf16']} | {both} |")
-    bars.set_xticks([0, 0.4, 1, 1.4], ["FRAME\nfp32", "bf16", "wFRAME\nfp32", "bf16"])
-    bars.set(title="outcomes at the edge, λ = 6e-3", ylabel="groups")
-    bars.legend(handles=[plt.Rectangle((0, 0), 1, 1, color=c, label=n) for n, c in COLOURS.items()], fontsize=7)
+        both, n = int((gone["fp32"] & gone["bf16"]).sum()), len(gone["fp32"])
+        apart = (end(found["bf16"][0]) - end(found["fp32"][0])).to_numpy()
+        mean = f"{apart.mean():+.4f} ± {apart.std(ddof=1) / n**0.5:.4f}"
+        print(f"| {METHODS[method]} | {n} | {text['fp32']} | {text['bf16']} | {both} | {mean} |")
+        ends = [end(found[precision][0]) for precision in ("fp32", "bf16")]
+        axes[2].plot(*ends, "o", color=COLOURS[method], ms=3, label=METHODS[method])
+    axes[2].axline((1, 1), slope=1, color="black", lw=0.5)
+    axes[2].set(title="λ three times as large", xlabel="fp32", ylabel="bf16, the same seed")
+    axes[2].legend(fontsize=7)
     canvas.savefig(out / "precision.png", dpi=130, metadata={"Software": None})
 
 

@@ -32,7 +32,7 @@ def main() -> None:
     parts = operations(SIDE)
     flops = sum(part[1] for part in parts)
     print(f"{flops / 1e6:.0f} MFLOP per image and step at {SIDE}×{SIDE}\n")
-    print("| | precision | MB moved | µs, operations | µs, bytes | at most, of the peak | with all else fused into the convolutions |")
+    print("| | precision | MB moved | µs, operations | µs, bytes | at most, of the peak | with all else fused |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for gpu, bandwidth in BANDWIDTH.items():
         for precision, size in BYTES.items():
