@@ -16,7 +16,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 REAL_DATA = Path(os.environ.get("WFRAME_DATA") or ROOT.parent / "shared" / "data")
-LONG_FIRST = ("demo", "slurm", "dvc", "test_real", "tiny", "test_workflow", "test_engine")  # groups and modules
+# groups and modules; jobs under Slurm mostly wait, so beside them the other process computes
+LONG_FIRST = ("slurm", "test_real", "demo", "dvc", "test_paper", "tiny", "test_workflow", "test_scores", "test_engine")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other process uses the other core
@@ -91,6 +92,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TINY = {
     "edition": "tiny",
+    "theory": False,  # the demo computes it
     "device": "cpu",
     "learning": {"T": 3, "L": 2},
     "datasets": {

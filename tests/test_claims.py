@@ -288,7 +288,7 @@ def test_the_demos_claims(demo: Path):
     assert (ordered["n"], ordered["unit"]) == (1, "repeats"), "one training of each"
     assert not any(record["paper"] and record["ours"] for record in claims.values())
     assert claims["fig5-cifar10"]["ours"]["n"] == 6, "two groups of each of three digits"
-    assert claims["energy-curve"]["ours"]["n"] == 12, "and three of faces and scenes"
+    assert claims["energy-curve"]["ours"]["n"] == 10, "and two of faces and scenes"
     for record in claims.values():
         for name, digest in (record["ours"] or {}).get("from", {}).items():
             assert sha256_file(demo / "results" / name) == digest

@@ -103,7 +103,7 @@ def image(seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository like this tree, but tiny: raw images and results versioned, everything committed."""
+    """A repository like this tree, but tiny: raw images and results versioned, committed and pushed to a folder."""
     folder = tmp_path_factory.mktemp("dvc") / "origin"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -127,6 +127,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(folder, "dvc", "commit", "--no-relink", "--force", "--quiet")  # like after a run on a cluster
     assert {"dvc.lock"} == set(call(folder, "git", "ls-files", "--others", "--exclude-standard").split())
     commit(folder, "results")
+    call(folder, "dvc", "push")
     return folder
 
 
@@ -169,7 +170,8 @@ def test_a_fresh_clone_has_everything_after_a_pull(kind: str, origin: Path, requ
     for folder in (origin, here):
         if kind == "s3":
             use_s3(folder, request.getfixturevalue("moto"))
-    call(origin, "dvc", "push")
+    if kind == "s3":
+        call(origin, "dvc", "push")
     assert "not in cache" in call(here, "dvc", "status")
     call(here, "dvc", "pull")
     assert contents(here) == contents(origin) and len(contents(here)) > 30
@@ -193,7 +195,6 @@ def age(folder: Path) -> None:
 
 def test_what_changed_before_the_pull_is_remade_and_recorded(origin: Path):
     """A style changes, then a constant too, then an image too; each time a fresh clone pulls the old results."""
-    call(origin, "dvc", "push", "--remote", "local")
     author = clone(origin, origin.parent / "author")
     call(author, "dvc", "pull", "--remote", "local", "data/mine")
     for step, jobs in {
@@ -240,7 +241,6 @@ def test_what_changed_before_the_pull_is_remade_and_recorded(origin: Path):
 
 def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
     """FRAME has β = 0: only wFRAME's columns and those that compare both methods change."""
-    call(origin, "dvc", "push", "--remote", "local")
     here = clone(origin, origin.parent / "experiment")
     call(here, "dvc", "pull", "--remote", "local")
     before = table(here)
@@ -260,7 +260,6 @@ def test_an_experiment_on_beta_changes_what_depends_on_beta(origin: Path):
 
 
 def test_stale_drifted_orphaned_and_corrupt_files_are_found(origin: Path):
-    call(origin, "dvc", "push", "--remote", "local")
     here = clone(origin, origin.parent / "check")
     call(here, "dvc", "fetch", "--remote", "local")
     kept = object_of(origin / "results/tables/whole.tex", here / ".dvc/cache")

@@ -92,14 +92,13 @@ def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
     shown = {str(image["src"]).removeprefix("../figures/") for image in outline.images}
     listed = {
         f"{name}/{figure['name']}.png"
-        for name in ("paper", "theory", "whole", "collapse")
+        for name in ("paper", "whole", "collapse")
         for figure in json.loads((tiny / f"results/figures/{name}/index.json").read_text())
         if "missing" not in figure
     }
-    assert shown == listed and len(listed) == 2 + 1 + 2 + 2 + 2
+    assert shown == listed and len(listed) == 2 + 2 + 2 + 2
     claims, jobs = json.loads((tiny / "results/claims.json").read_text())["claims"], 2 * 3
-    statements = len(json.loads((tiny / "results/measurements/theory.json").read_text())["statements"])
-    assert outline.rows == (1 + len(claims)) + (1 + statements) + (1 + 2) + (1 + 1) + (1 + jobs)
+    assert outline.rows == (1 + len(claims)) + (1 + 2) + (1 + 1) + (1 + jobs)
 
 
 def test_the_page_gives_the_reason_for_a_missing_figure(page: tuple[str, Outline]):

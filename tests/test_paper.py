@@ -1,6 +1,7 @@
 """The paper edition with one command, on a machine that has a network and nothing else: a local Hub stands in for it.
 
-Everything is as in config/paper.yaml and config/inputs.yaml but for T, L, the number of images and the files' content.
+Everything is as in config/paper.yaml and config/inputs.yaml but for T, L, the number of studies, baselines and images,
+the theory (the demo computes it) and the files' content.
 """
 
 import hashlib
@@ -101,7 +102,7 @@ def prepare(folder: Path, hub: Hub, **changes: object) -> dict[str, str]:
     (folder / "inputs.yaml").write_text(yaml.safe_dump(entries))
 
     edition = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
-    edition |= {"compared": False, "device": "cpu", "job": {"threads": 1}}
+    edition |= {"compared": False, "theory": False, "device": "cpu", "job": {"threads": 1}}
     edition["bank"]["weights"] = "vgg16/vgg16.npz"
     edition["learning"] |= {"T": 2, "L": 2}
     for name, dataset in edition["datasets"].items():
@@ -112,7 +113,7 @@ def prepare(folder: Path, hub: Hub, **changes: object) -> dict[str, str]:
     for name in ("sun", "sun-32", "sun-128"):
         edition["datasets"][name]["classes"] = ["coast"]
     edition["studies"]["sizes"]["datasets"] = ["sun-32"]
-    for name in set(edition["studies"]) - {"whole", "collapse", "sizes", "readings"}:
+    for name in set(edition["studies"]) - {"whole", "collapse", "sizes"}:
         del edition["studies"][name]
     for name, study in edition["studies"].items():
         study |= {"snapshots": [1, 2], "groups": 1, "repeats": 1}

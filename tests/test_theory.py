@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,11 @@ def test_the_demo_finds_what_is_committed(demo: Path, findings: dict):
             assert (now["id"], now["outcome"]) == (before["id"], before["outcome"])
             if before["gap"] is not None:
                 assert now["gap"]["value"] == pytest.approx(before["gap"]["value"], rel=5e-3, abs=1e-6), now["id"]
+    page = (demo / "results/report/index.html").read_text()
+    shown = re.findall(r'<tr id="theory-([^"]+)">', page)
+    assert shown == [statement["id"] for statement in found["statements"]]
+    (figure,) = json.loads((demo / "results/figures/theory/index.json").read_text())
+    assert f"../figures/theory/{figure['name']}.png" in page
 
 
 def test_the_page_is_written_from_the_findings(findings: dict):

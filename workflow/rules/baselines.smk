@@ -16,6 +16,7 @@ rule baseline:
         record="results/baselines/{baseline}/{repeat}.json",
     log:
         "results/logs/baselines/{baseline}/{repeat}.log",
+    priority: 1  # scores, reconstructions and figures follow
     conda:
         "../../environment.yml"
     threads: EDITION.job.threads

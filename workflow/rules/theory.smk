@@ -14,6 +14,7 @@ rule theory:
         figures="results/figures/theory/index.json",
     log:
         "results/logs/theory.log",
+    priority: 1  # the longest job of a small edition: it shouldn't run alone at the end
     conda:
         "../../environment.yml"
     threads: 1
