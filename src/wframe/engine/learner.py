@@ -45,6 +45,7 @@ class Work:
     batch: int | None = None  # maximum groups at once; None: as many as memory allows
     every: float = 30.0  # seconds between checkpoints
     title: str = "train"
+    on_iteration: Callable[[range, State, Tensor], None] | None = None  # called with a batch's groups and measures
     log: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
 
 
@@ -136,6 +137,8 @@ def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attemp
         state, record = iterate(bank, c, keys, observed, state)
         history.append(torch.stack([value.double().cpu() for value in record]))
         attempts.this["iterations"] += 1
+        if work.on_iteration:
+            work.on_iteration(span, state, history[-1])
         if state.t in work.snapshots and span.start == 0:
             snapshots.append(torch.from_numpy(bank.images(state.x[0], c.unit)))
         progress.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")

@@ -174,21 +174,35 @@ def load_groups(path: Path, M: int, limit: int | None) -> np.ndarray:
     Raises:
         UserError: it isn't a prepared array, the bank's pool can't halve a side, or there are fewer than M images.
     """
-    images = load_images(path)
+    return as_groups(load_images(path), M, limit, str(path))
+
+
+def as_groups(images: np.ndarray, M: int, limit: int | None, where: str) -> np.ndarray:
+    """Return images (N, H, W, 3) as groups, (G, M, H, W, 3); `where` they are from is for the messages.
+
+    Raises:
+        UserError: the bank's pool can't halve a side, or there are fewer than M images.
+    """
     if images.shape[1] % 2 or images.shape[2] % 2:
-        raise UserError(f"{path}: the images have {images.shape[1:3]} pixels; the bank's pool needs even sides")
+        raise UserError(f"{where}: the images have {images.shape[1:3]} pixels; the bank's pool needs even sides")
     try:
         return cut(images, M, limit)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
 
 
 def write_results(out: Path, learned: Learned, span: range, run: dict[str, str | int]) -> None:
     """Write OUT.safetensors (images, snapshots) and OUT.parquet (a row per group and iteration, with the run)."""
     with atomic_write(out.with_name(out.name + ".safetensors")) as part:
         save_file({"images": learned.images, "snapshots": learned.snapshots}, part)
+    with atomic_write(out.with_name(out.name + ".parquet")) as part:
+        curves(learned, span, run).to_parquet(part, index=False)
+
+
+def curves(learned: Learned, span: range, run: dict[str, str | int]) -> pd.DataFrame:
+    """Return the measures as a table, a row per group and iteration, with the run's names."""
     T, G = learned.records["R"].shape
-    curves = pd.DataFrame(
+    return pd.DataFrame(
         {
             **{name: [value] * (T * G) for name, value in run.items()},
             "group": np.tile(np.arange(span.start, span.stop), T),
@@ -196,8 +210,6 @@ def write_results(out: Path, learned: Learned, span: range, run: dict[str, str |
             **{name: learned.records[name].ravel() for name in Record._fields},
         }
     ).astype({"diverged": "int64"})
-    with atomic_write(out.with_name(out.name + ".parquet")) as part:
-        curves.to_parquet(part, index=False)
 
 
 def _integers(text: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,8 +30,12 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Turn SIGTERM, SIGUSR1 and SIGINT into a request to stop at the end of the current step."""
-    stop, numbers = Stop(), (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    """Turn SIGTERM, SIGUSR1 and SIGINT into a request to stop at the end of the current step.
+
+    Only the main thread can handle signals; in another one, nothing changes.
+    """
+    stop, main = Stop(), threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT) if main else ()
     old = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop
