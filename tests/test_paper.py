@@ -92,7 +92,7 @@ def prepare(folder: Path, hub: Hub, **changes: object) -> dict[str, str]:
     for entry in entries.values():
         for copy in entry.get("copies", [entry]):
             for file in copy["files"]:
-                for key in ("sha256", "size", "needs", "members", "about", "unpack"):
+                for key in ("sha256", "size", "needs", "members", "about", "unpack", "tensors", "whole"):
                     file.pop(key, None)
                 file["sources"] = [hub.endpoint + "/gone"] if file.get("sources") else []
                 file.pop("sources") if "hub" in copy else None

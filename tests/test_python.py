@@ -22,8 +22,8 @@ SHORT: dict[str, Any] = {"T": 3, "L": 2, "threads": 1, "device": "cpu"}
 def test_importing_it_imports_no_pytorch():
     code = "import sys, wframe; dir(wframe).index('learn'); print([x for x in ('torch', 'numpy') if x in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
-    with pytest.raises(AttributeError, match="no attribute 'lern'"):
-        wframe.lern  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'teach'"):
+        wframe.teach  # noqa: B018
 
 
 def test_the_same_bytes_as_the_command(tmp_path: Path):

@@ -104,7 +104,7 @@ def transfer(url: str, part: Part, file: File, hash_known: bool, patience: Patie
                     continue
                 if answer.status_code not in (200, 206):
                     raise Refused(f"status {answer.status_code}")
-                _refuse_pages(answer, file)
+                refuse_pages(answer, file.name)
                 have = _continues(answer, part, hash_known)
                 length = _length(answer)
                 _check_length(have, length, file, hash_known)
@@ -137,7 +137,7 @@ def _continues(answer: requests.Response, part: Part, hash_known: bool) -> int:
     return have
 
 
-def _tag(answer: requests.Response) -> str | None:
+def tag_of(answer: requests.Response) -> str | None:
     """Return what names this version of the file: its ETag, if a strong one, else when it was changed."""
     tag = answer.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
@@ -158,7 +158,7 @@ def _receive(answer: requests.Response, part: Part, file: File, have: int, patie
     length = _length(answer)
     limit = file.size or (have + length if length is not None else None)
     if not have:
-        part.begin(_tag(answer))
+        part.begin(tag_of(answer))
     watched, since = time.monotonic(), 0
     with part.path.open("ab" if have else "wb") as stream, _progress(file.name, limit, have) as advance:
         # read1: what has come, however little; a full block could take a slow server hours
@@ -186,9 +186,9 @@ def _length(answer: requests.Response) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _refuse_pages(answer: requests.Response, file: File) -> None:
+def refuse_pages(answer: requests.Response, name: str) -> None:
     """See a web page that poses as the file, before it is stored."""
-    if answer.headers.get("Content-Type", "").startswith("text/html") and not file.name.endswith(".html"):
+    if answer.headers.get("Content-Type", "").startswith("text/html") and not name.endswith(".html"):
         raise Refused("the server sent a web page instead of the file (a quota, a login or a licence form)")
 
 

@@ -12,6 +12,7 @@ from wframe.data.download import Part, Patience, check_disk, transfer
 from wframe.data.records import STAMP, alone, files_of, here, keep_in_lock, missing_patterns, read_lock
 from wframe.data.refused import Refused
 from wframe.data.registry import REGISTRY, Copy, Entry, File, data_folder, known
+from wframe.data.tensors import bring_tensors
 from wframe.data.unpack import drop_leftovers, unpack
 from wframe.data.verify import digests, problem
 from wframe.errors import UserError
@@ -110,8 +111,9 @@ def by_hand(name: str, entry: Entry, data: Path) -> str:
                 lines.append(f"What to do: {file.manual.strip()}\nPut it at {data / name / file.name}")
     if not lines:
         copy = entry.alternatives[0]
+        first = copy.files[0].whole or copy.files[0]
         where = f"https://{hub.place(copy.hub).address}" if copy.hub else "a browser or a colleague"
-        lines = [f"What to do: get it from {where}.\nPut it at {data / name / copy.files[0].name}"]
+        lines = [f"What to do: get it from {where}.\nPut it at {data / name / first.name}"]
     return "\n".join(lines) + f"\nand run the same command again: it is checked and used. (`wframe fetch {name}` too.)"
 
 
@@ -221,6 +223,8 @@ class _Fetch:
                 return source
             except Refused as reason:
                 raise Refused(f"{copy.name} ({hub.place(copy.hub).address}), {file.name}: {reason}") from reason
+        if file.whole:
+            return bring_tensors(file, file.whole, path, locked, self.patience, self.offline)
         part = Part(path.with_name(path.name + ".part"))
         for url in [] if self.offline else file.sources:
             try:

@@ -31,6 +31,8 @@ class File(Model):
     unpack: bool = Field(False, description="whether the archive is unpacked beside it")
     members: dict[str, str] = Field({}, description="md5 of unpacked files")
     manual: str | None = Field(None, description="what to do when no source serves it")
+    tensors: list[str] = Field([], description="it is made of these tensors of the file at the sources")
+    whole: "File | None" = Field(None, description="the file at the sources, where only some of its tensors are used")
 
     @field_validator("name")
     @classmethod
@@ -39,6 +41,14 @@ class File(Model):
         if any(part in ("", ".", "..") or part.startswith(".") for part in parts) or "\\" in name or len(name) > 200:
             raise ValueError("has to be a plain path below the entry's folder, without hidden parts or ..")
         return name
+
+    @model_validator(mode="after")
+    def _tensors_of_a_whole(self) -> "File":
+        if bool(self.tensors) != (self.whole is not None):
+            raise ValueError("tensors and whole go together: which tensors are used, of which file")
+        if self.tensors and not self.name.endswith(".safetensors"):
+            raise ValueError("a file made of tensors is a .safetensors")
+        return self
 
     @property
     def expected_size(self) -> int | None:
