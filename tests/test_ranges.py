@@ -145,7 +145,7 @@ def fetch(folder: Path, server: Server, *ways: str, whole: dict | None = None, o
     entry["files"][0]["whole"] |= {"sha256": digest[:8]} | (whole or {})
     folder.mkdir(exist_ok=True)
     (folder / "inputs.yaml").write_text(yaml.safe_dump({"vgg16": entry}))
-    quick = ["--timeout", "5", "--tries", "3", "--pause", "0.05"]
+    quick = ["--timeout", "60", "--tries", "3", "--pause", "0.05"]
     where = ["--registry", str(folder / "inputs.yaml"), "--data", str(folder / "data")]
     return main(["fetch", "vgg16", *where, *quick, *options])
 

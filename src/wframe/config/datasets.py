@@ -41,7 +41,9 @@ class Bank(Model):
     """The filter bank F."""
 
     source: Literal["builtin", "vgg16"] = Field("builtin", description="which bank")
-    weights: str | None = Field(None, description="vgg16: the weights file (.pth or .npz); relative to the data folder")
+    weights: str | None = Field(
+        None, description="vgg16: the weights file (.safetensors, .pth or .npz); relative to the data folder"
+    )
     inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first")
 
     @model_validator(mode="after")

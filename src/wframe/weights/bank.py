@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--builtin", action="store_true", help="check the package's bank and copy it")
-    source.add_argument("--vgg16", type=Path, metavar="WEIGHTS", help="convert VGG-16 weights (.pth or .npz)")
+    source.add_argument(
+        "--vgg16", type=Path, metavar="WEIGHTS", help="convert VGG-16 weights (.safetensors, .pth or .npz)"
+    )
     add("--data", type=Path, default=Path(), help="the folder that contains WEIGHTS; default: the current one")
     add("--out", type=Path, required=True, help="the bank file to write (.safetensors)")
     add("--channels", choices=["RGB", "BGR"], help="channel order of WEIGHTS, if it can't be recognised")
