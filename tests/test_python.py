@@ -122,7 +122,7 @@ def test_wrong_names_and_constants_are_refused():
         ({"steps": 3}, "steps: unknown key"),
         ({"T": 0}, "T = 0: "),
         ({"bank": "vgg16"}, "there is no such bank. Make it with `wframe bank`"),
-        ({"precision": "fp8"}, "expected fp32"),
+        ({"precision": "tf32"}, "tf32 is a GPU's"),
     ):
         with pytest.raises(wframe.UserError, match=message):
             wframe.learn(IMAGES, **(SHORT | options))

@@ -19,8 +19,7 @@ from wframe.config.learning import METHODS
 from wframe.data.decode import centre_square, decode
 from wframe.engine.learner import Learned, Work
 from wframe.engine.learner import learn as learn_work
-from wframe.engine.precision import PRECISIONS, set_precision
-from wframe.engine.train import as_groups, curves, parse_constants, write_results
+from wframe.engine.train import as_groups, check_device, curves, parse_constants, write_results
 from wframe.errors import UserError
 from wframe.files import sha256_json
 from wframe.model.bank import load_bank
@@ -115,7 +114,6 @@ def learn(
     seed: int = 0,
     repeat: int = 0,
     device: str = "auto",
-    precision: str | None = None,
     threads: int | None = None,
     checkpoints: Path | str | None = None,
     **constants: Any,
@@ -138,10 +136,9 @@ def learn(
             and each measure, R first.
         dataset, class_, repeat, seed: what the random numbers are named after.
         device: `auto`, `cpu` or `cuda`.
-        precision: of the convolutions; default: fp32, on a GPU tf32.
         threads: CPU threads; default: all cores this process may use.
         checkpoints: a folder for checkpoints, so that the same call resumes after an interruption.
-        constants: Algorithm 1's: T, L, M, sigma, beta, delta, lambda_, reading, theta, penalty, before, clip.
+        constants: T, L, M, sigma, beta, delta, lambda_, reading, theta, penalty, before, clip, precision.
 
     Raises:
         UserError: the images, a name or a constant can't be used.
@@ -153,16 +150,13 @@ def learn(
     c = parse_constants(values, [], method)
     configure_process(threads)
     place = choose_device(device)
-    precision = precision or ("tf32" if place.type == "cuda" else "fp32")
-    if precision not in PRECISIONS:
-        raise UserError(f"precision {precision!r}: expected {', '.join(PRECISIONS)}")
-    dtype = set_precision(precision)
+    check_device(place, c)
     filters = load_bank(BUILTIN_BANK if bank == "builtin" else Path(bank))
     observed = as_groups(as_images(images, size), c.M, groups, "images")
     run: dict[str, str | int] = {"study": "none", "dataset": dataset, "class": class_}
     run |= {"setting": "base", "method": method, "repeat": repeat}
     pixels = hashlib.sha256(observed.tobytes()).hexdigest()
-    identity = [run, seed, c._asdict(), observed.shape, pixels, filters.sha256, place.type, precision, list(snapshots)]
+    identity = [run, seed, c._asdict(), observed.shape, pixels, filters.sha256, place.type, list(snapshots)]
 
     def tell(span: range, state: State, measures: Tensor) -> None:
         assert on_iteration is not None, "set only where there is one"
@@ -180,7 +174,6 @@ def learn(
             checkpoints=Path(checkpoints or temporary),
             snapshots=tuple(snapshots),
             title=f"{method} on {dataset}/{class_}",
-            precision=dtype,
             on_iteration=tell if on_iteration else None,
         )
         try:

@@ -62,9 +62,7 @@ def main(args: argparse.Namespace) -> int:
     constants = parse_constants(args.constants, args.set, args.method)
     configure_process(args.threads)
     device = choose_device(args.device)
-    if constants.precision == "tf32" and device.type != "cuda":
-        raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
-    check_noise(device)
+    check_device(device, constants)
     bank = load_bank(BUILTIN_BANK if args.bank == "builtin" else Path(args.bank))
     groups = load_groups(args.observed, constants.M, args.groups)
     span = shard_span(args.shard, len(groups))
@@ -137,12 +135,14 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def check_noise(device: torch.device) -> None:
-    """Refuse a GPU on whose machine the noise can't be compiled, before work starts.
+def check_device(device: torch.device, constants: Constants) -> None:
+    """Refuse a device without the precision, or on whose machine the noise can't be compiled, before work starts.
 
     Raises:
-        UserError: says what is missing, and the slower way that works without.
+        UserError: says what is missing, and for the noise the slower way that works without.
     """
+    if constants.precision == "tf32" and device.type != "cuda":
+        raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
     try:
         normal(key_tensor([0], device), 0, 0, (4,))
     except Exception as error:  # of torch.compile, Triton or the C compiler: of many kinds
