@@ -6,7 +6,7 @@ import html
 import io
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SHOWN = 3  # groups that a result shows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What was learned from G groups of M images."""
 
@@ -46,8 +46,8 @@ class Result:
     images: np.ndarray  # (G, M, H, W, 3) uint8: the chains at the end
     curves: pd.DataFrame  # a row per iteration and group: R, energy, ... (see `wframe.model.state.Record`)
     snapshots: dict[int, np.ndarray]  # iteration → (M, H, W, 3) uint8: the first group's chains after it
-    learned: Learned = field(repr=False)
-    run: dict[str, str | int] = field(repr=False)
+    learned: Learned
+    run: dict[str, str | int]
 
     def save(self, out: Path | str) -> None:
         """Write OUT.safetensors and OUT.parquet, as `wframe train --out OUT` does."""
@@ -87,6 +87,9 @@ class Result:
         text += f"L = {self.constants.L}. R: {R.iloc[0]:.3g} after the first iteration, {R.iloc[-1]:.3g} at the end."
         lost = int((self.learned.records["diverged"][-1] >= 0).sum())
         return text + f" {lost} of {G} diverged." * (lost > 0)
+
+    def __repr__(self) -> str:
+        return f"<{self._story()}>"
 
     def _repr_html_(self) -> str:
         """Show the first groups in a notebook."""
