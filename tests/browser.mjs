@@ -15,8 +15,9 @@ const browser = await chromium.launch({
     '--disable-component-update', '--disable-sync'],
 });
 const report = { console: [], failed: [], widths: {} };
-for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
-  const page = await browser.newPage({ viewport: { width, height: 900 } });
+for (const [name, width, colorScheme] of [['desktop', 1280, 'light'], ['phone', 375, 'dark']]) {
+  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+  page.setDefaultTimeout(120000); // a busy machine
   page.on('console', message => message.type() === 'error' && report.console.push(message.text()));
   page.on('pageerror', error => report.console.push(String(error)));
   page.on('requestfailed', request => report.failed.push(request.url()));
@@ -57,6 +58,31 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
     return location.hash === id && box.top < innerHeight && box.bottom > 0;
   }, target, { timeout: 5000 }).then(() => true, () => false);
 
+  // the player: by keyboard, and by its button
+  const film = page.locator('.film').first();
+  const slider = film.locator('input'), button = film.locator('button');
+  const state = () => film.evaluate(node => ({
+    now: node.querySelector('.now').textContent,
+    said: node.querySelector('input').getAttribute('aria-valuetext'),
+    left: [...node.querySelectorAll('.window img')].map(image => Math.round(image.offsetLeft / image.parentElement.clientWidth)),
+    strip: getComputedStyle(node.querySelector('.strip')).display,
+  }));
+  seen.player = { end: await state() };
+  await slider.focus();
+  await page.keyboard.press('Home');
+  seen.player.start = await state();
+  await page.keyboard.press('ArrowRight');
+  seen.player.next = await state();
+  await page.keyboard.press('End');
+  await button.focus();
+  await page.keyboard.press('Space');
+  seen.player.playing = await button.textContent();
+  seen.player.again = await state();
+  await page.waitForFunction(([node, text]) => node.querySelector('.now').textContent !== text,
+    [await film.elementHandle(), seen.player.again.now], { timeout: 10000 });
+  await button.click();
+  seen.player.paused = await button.textContent();
+
   // open everything, so that the accessibility checker sees it
   await page.evaluate(() => document.querySelectorAll('details').forEach(details => { details.open = true; }));
   seen.scrolls_when_open = await page.evaluate(
@@ -68,5 +94,19 @@ for (const [name, width] of [['desktop', 1280], ['phone', 375]]) {
   report.widths[name] = seen;
   await page.close();
 }
+
+// without JavaScript, and in print, the strip shows all iterations; where motion is unwanted, the button steps
+const strips = page => page.evaluate(() => [...document.querySelectorAll('.film')].map(film =>
+  [getComputedStyle(film.querySelector('.strip')).display, getComputedStyle(film.querySelector('.player')).display].join()));
+const still = await browser.newPage({ reducedMotion: 'reduce' });
+await still.goto(pathToFileURL(page_path).href);
+report.still = await still.locator('.film button').first().textContent();
+await still.emulateMedia({ media: 'print' });
+report.printed = [...new Set(await strips(still))];
+const context = await browser.newContext({ javaScriptEnabled: false });
+const plain = await context.newPage();
+await plain.goto(pathToFileURL(page_path).href);
+report.plain = [...new Set(await strips(plain))];
+report.observed = await plain.locator('.film .window img').first().isVisible();
 await browser.close();
 console.log(JSON.stringify(report));

@@ -21,6 +21,7 @@ from wframe.config import edition as config
 from wframe.config.learning import Learning
 from wframe.errors import UserError
 from wframe.files import sha256_file
+from wframe.jobs import options
 from wframe.jobs import runs as plan
 from wframe.model.constants import Constants
 from wframe.model.readings import READINGS
@@ -181,3 +182,13 @@ def test_the_manifest_records_the_environment(tmp_path: Path):
     false.write_text('[[package]]\nname = "torch"\nversion = "0.1"\n[[package]]\nname = "nowhere"\nversion = "1"\n')
     assert environment(false)["differs"] == {"torch": metadata.version("torch")}
     assert environment(tmp_path / "none")["lock"] is None
+
+
+def test_snapshots_spread_up_to_the_last_iteration():
+    values = {"edition": "a", "learning": {"T": 25}, "datasets": {"d": {"source": "embedded", "path": "faces"}}}
+    studies = {"by-default": {}, "some": {"snapshots": [9, 3, 40]}, "none": {"snapshots": []}}
+    edition = config.check(values | {"studies": {name: {"datasets": ["d"]} | given for name, given in studies.items()}})
+    assert edition.snapshots("by-default", "d", "base") == [1, 2, 3, 5, 9, 15, 25]
+    assert edition.snapshots("some", "d", "base") == [3, 9] and edition.snapshots("none", "d", "base") == []
+    assert "--snapshots" not in options.train(edition, "none", "d", "all", "base", "frame", "0", "0")
+    assert "1,2,3,5,9,15,25" in options.train(edition, "by-default", "d", "all", "base", "frame", "0", "0")

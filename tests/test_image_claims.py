@@ -172,6 +172,7 @@ def test_methods_that_begin_alike(tmp_path: Path):
         "datasets": {
             "faces": TINY["datasets"]["faces"] | {"stands_for": ["sun"], "classes": [f"c{n}" for n in range(6)]}
         },
+        "learning": {"T": 20},
         "studies": {"collapse": {"datasets": ["faces"], "settings": {"lambda": {}}, "snapshots": [1, 5, 20]}},
     }
     case = Case(tmp_path, check(values), {})

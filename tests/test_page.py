@@ -13,7 +13,9 @@ from safetensors.numpy import load_file
 
 from wframe.config.edition import load
 from wframe.figures.canvas import tile
+from wframe.figures.curves import band, groups_of, lost_of
 from wframe.figures.paper import figure_2, figure_4
+from wframe.report.films import film_view
 from wframe.report.views import compare
 from wframe.results.statistics import mean_interval
 from wframe.results.store import NotAvailable, Store
@@ -81,24 +83,73 @@ def test_no_link_or_image_is_broken(page: tuple[str, Outline], tiny: Path):
     )
 
 
-def test_the_first_screen_shows_a_figure(page: tuple[str, Outline]):
+def test_the_first_screen_shows_the_images(page: tuple[str, Outline]):
     text, _ = page
-    before, _, after = text.partition('<figure class="lead-figure">')
-    assert "<nav" not in before and "<dl" not in before and re.match(r"\s*<a href=\"#[\w+-]+\"><img ", after)
+    before, _, after = text.partition('<figure class="film"')
+    assert "<nav" not in before and "<table" not in before and "<img" not in before
+    assert "evolution+faces+all.film.png" in after[: after.index("</figure>")]
+
+
+def test_an_edition_without_the_papers_datasets_is_about_its_images(page: tuple[str, Outline]):
+    text, _ = page
+    assert "<h1>FRAME and wFRAME: 3, faces</h1>" in text and "This is the" not in text
+    section = text[text.index('<h2 id="claims">') :]
+    section = section[: section.index("</section>")]
+    assert "can’t be judged on these images" in section and "<table" not in section
+
+
+def test_a_film_holds_the_observed_images_and_the_snapshots(tiny: Path):
+    index = json.loads((tiny / "results/figures/whole/index.json").read_text())
+    film = next(figure["film"] for figure in index if figure["name"] == "evolution+faces+all")
+    assert film["times"] == [1, 3] and [run["method"] for run in film["runs"]] == ["frame", "wframe"]
+    sheet = np.asarray(Image.open(tiny / "results/figures/whole/evolution+faces+all.film.png"))
+    edge, side = film["edge"], 3 * 16 + 2
+    assert edge == side + 1 and sheet.shape == (2 * edge, 3 * edge, 3)
+    observed = np.load(tiny / "results/data/faces/all.npy")[:9]
+    assert np.array_equal(sheet[:side, :side], tile(observed))
+    for row, run in enumerate(film["runs"]):
+        folder = tiny / f"results/runs/whole/faces/all/base/{run['method']}-0"
+        images = load_file(folder / "0.safetensors")["snapshots"]
+        cell = sheet[row * edge : row * edge + side, 2 * edge : 2 * edge + side]
+        assert np.array_equal(cell, tile(images[1]))
+        R = pd.read_parquet(folder / "0.parquet").query("group == 0")["R"]
+        assert run["R"] == pytest.approx(R.tolist(), rel=1e-3) and run["diverged"] is None
+
+
+def test_a_film_says_when_a_group_diverged():
+    run = {"method": "frame", "label": "FRAME", "R": [2.0, 1.5, None, None], "diverged": 2}
+    film = {"edge": 4, "times": [1, 2, 4], "runs": [run, run | {"R": [2.0, 1.0, 0.5, 0.25], "diverged": None}]}
+    seen = film_view({"film": film})
+    assert seen["player"]["runs"][0]["said"] == ["R = 2", "R = 1.50", "diverged in iteration 3"]
+    assert seen["player"]["iterations"] == 4 and seen["curves"][0]["points"] == "0,4.0 333,16.7"
+
+
+def test_a_diverged_group_counts_as_the_worst():
+    """Where half of the groups are lost, the median is infinite, though those that are left look fine."""
+    rows = [(group, t, 1.0 / t if group < 2 or t < 3 else np.nan) for group in range(4) for t in (1, 2, 3)]
+    curves = pd.DataFrame(rows, columns=["group", "iteration", "R"]).assign(
+        **{"dataset": "a", "class": "b", "setting": "c", "repeat": 0}
+    )
+    curves["energy"] = curves["R"]
+    groups = groups_of(curves, "R")
+    assert band(groups)["median"].tolist() == [1.0, 0.5, np.inf] and lost_of(groups) == "2 of 4 diverged"
+    assert band(groups)["n"].tolist() == [4, 4, 2]
+    assert band(groups_of(curves, "energy"))["median"].tolist() == [1.0, 0.5, pytest.approx(1 / 3)]
 
 
 def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
     _, outline = page
     shown = {str(image["src"]).removeprefix("../figures/") for image in outline.images}
     listed = {
-        f"{name}/{figure['name']}.png"
+        f"{name}/{file}"
         for name in ("paper", "whole", "collapse")
         for figure in json.loads((tiny / f"results/figures/{name}/index.json").read_text())
-        if "missing" not in figure
+        for file in figure.get("files", ())
+        if file.endswith(".png")
     }
-    assert shown == listed and len(listed) == 2 + 2 + 2 + 2
-    claims, jobs = json.loads((tiny / "results/claims.json").read_text())["claims"], 2 * 3
-    assert outline.rows == (1 + len(claims)) + (1 + 2) + (1 + 1) + (1 + jobs)
+    assert shown == listed and len(listed) == (2 + 2 + 2 + 2) + 3
+    jobs = 2 * 3
+    assert outline.rows == (1 + 2) + (1 + 1) + (1 + jobs)
 
 
 def test_the_page_gives_the_reason_for_a_missing_figure(page: tuple[str, Outline]):
@@ -123,7 +174,7 @@ def test_figures_come_with_their_numbers(tiny: Path):
         0
     ]
     R = curves[(curves["dataset"] == "faces") & (curves["method"] == "wframe") & (curves["iteration"] == 3)]["R"]
-    assert one["n"] == 2 and one["mean"] == pytest.approx(R.mean(), rel=1e-5)
+    assert one["n"] == one["groups"] == 2 and one["median"] == pytest.approx(R.median(), rel=1e-5)
     for ending in (".png", ".pdf"):
         assert (tiny / f"results/figures/whole/energy{ending}").stat().st_size > 3000
 
@@ -172,4 +223,5 @@ def test_numbers_are_readable():
     assert [number(v) for v in (0.1573, -1.1, 40.48, -8428.9, -3, float("nan"), 1e-5)] == [
         *("0.157", "−1.10", "40.5", "−8,429", "−3", "–", "1e−05")
     ]
+    assert [number(v) for v in (float("inf"), float("-inf"))] == ["∞", "−∞"]
     assert [duration(v) for v in (3.21, 200, 8000)] == ["3.2 s", "3.3 min", "2.2 h"]

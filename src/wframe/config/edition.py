@@ -16,6 +16,7 @@ from wframe.errors import UserError
 from wframe.files import read_yaml
 
 PAPER = {"T": 100, "L": 50, "M": 9, "sigma": 0.01, "beta": 60.0}  # on every dataset (section "Empirical Setup")
+SNAPSHOTS = 6  # by default that many after the first
 AS_PRINTED = {"clip": None, "before": "renewed"}  # in Algorithm 1
 
 RESERVED = (
@@ -180,6 +181,17 @@ class Edition(Model):
         if method == "frame":
             values["beta"] = 0.0
         return Learning.model_validate(values)
+
+    def snapshots(self, study: str, dataset: str, setting: str) -> list[int]:
+        """Return the iterations after which a run's chains are kept: the study's, or by default from 1 to T.
+
+        By default a map keeps none: it shows no evolution.
+        """
+        entry, T = self.studies[study], self.constants(study, dataset, setting, "wframe").T
+        given = entry.snapshots
+        if given is None:
+            given = [] if entry.show == "map" else [round(T ** (k / SNAPSHOTS)) for k in range(SNAPSHOTS + 1)]
+        return sorted({t for t in given if t <= T})
 
     @field_validator("without", mode="before")
     @classmethod

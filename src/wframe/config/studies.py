@@ -54,8 +54,10 @@ class Study(Model):
     shards: int | None = Field(
         None, ge=1, description="number of training jobs per run; null: from job.gpu and job.target_minutes"
     )
-    snapshots: list[int] = Field(
-        [], description="iterations after which to keep the chains of each shard's first group"
+    snapshots: list[int] | None = Field(
+        None,
+        description="iterations after which to keep the chains of each shard's first group; null: about seven, spread "
+        "geometrically up to T (none for a map); []: none",
     )
     show: Literal["datasets", "settings", "map"] = Field(
         "datasets", description="what the study's figures compare; `map`: the outcomes over a grid"

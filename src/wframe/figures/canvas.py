@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from PIL import Image
 
 from wframe.files import atomic_write, sha256_file
 
@@ -31,6 +32,19 @@ STYLE: Any = {
 }
 
 
+class Film(NamedTuple):
+    """What the page's player shows: a group's images after each of some iterations, one row for each run.
+
+    `sheet` (H, W, 3) is a grid of square cells of `edge` pixels: the observed images in its first column, the runs'
+    images after the iterations `times` in the others.
+    """
+
+    sheet: np.ndarray
+    edge: int
+    times: list[int]
+    runs: list[dict[str, Any]]  # each run's method, label, R of every iteration, last whole iteration where it diverged
+
+
 class Figure(NamedTuple):
     """A figure: the drawing, its title, caption and alt text, and the numbers behind it."""
 
@@ -41,6 +55,7 @@ class Figure(NamedTuple):
     canvas: Canvas
     numbers: pd.DataFrame
     half: bool = False  # takes half of the page width
+    film: Film | None = None  # the images over the iterations, for the page's player
 
 
 def plain(text: str) -> str:
@@ -62,7 +77,14 @@ def save(figure: Figure, folder: Path) -> dict[str, Any]:
     with atomic_write(folder / f"{figure.name}.png") as part:
         figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
     plt.close(figure.canvas)
-    files = [f"{figure.name}.{ending}" for ending in ("csv", "pdf", "png")]
+    endings = ["csv", "pdf", "png"]
+    if figure.film:
+        with atomic_write(folder / f"{figure.name}.film.png") as part:
+            Image.fromarray(figure.film.sheet).save(part, format="png", optimize=True)
+        endings.append("film.png")
+    files = [f"{figure.name}.{ending}" for ending in endings]
+    about = figure.film._asdict() if figure.film else {}
+    film = {"film": {name: value for name, value in about.items() if name != "sheet"}} if about else {}
     return {
         "name": figure.name,
         "files": {name: sha256_file(folder / name) for name in files},
@@ -70,7 +92,7 @@ def save(figure: Figure, folder: Path) -> dict[str, Any]:
         "caption": figure.caption,
         "alt": figure.alt,
         "half": figure.half,
-    }
+    } | film
 
 
 def tile(images: np.ndarray, columns: int = 3, gap: int = 1) -> np.ndarray:

@@ -13,42 +13,61 @@ from matplotlib.figure import Figure as Canvas
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, plain, show
 from wframe.jobs.runs import Run
-from wframe.results.statistics import mean_interval
+from wframe.results.curves import over_repeats
+from wframe.results.outcomes import worst_once_diverged
+from wframe.results.statistics import LEVEL, SMALLEST_N, median
 from wframe.results.store import Store
+from wframe.results.text import symbol
 
 KEPT = "-kept"  # the ending of a setting with `before: kept`, beside the one as printed
+BAND = f"The band is the sign test's 95% interval; with fewer than {SMALLEST_N} groups, each is a thin line instead."
+MEDIANS = "A group that diverges counts as infinite from then on."
+WITHOUT = "A group that diverges is left out from then on; the legend counts them."
 
 
-def bands_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return the mean of a measure over groups with a 95% t interval: a row per dataset, method, iteration.
+def groups_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return R or Φ of each group, iterations × groups: the median over its repeats.
 
-    Repeats of a group are averaged first. Diverged groups aren't in the mean; `n` counts the others.
+    Once R or Φ isn't finite, a group has diverged for good: its R is infinite, and Φ, which has no worst value, is NaN.
     """
-    keys = ["dataset", "method", "iteration"]
-    by_group = curves.groupby([*keys, "class", "setting", "group"], sort=False)[measure].mean().reset_index()
+    models = ["dataset", "class", "setting", "repeat", "group"]
+    R, energy = (curves.pivot(index="iteration", columns=models, values=name) for name in ("R", "energy"))
+    worst = worst_once_diverged(R, energy)
+    return over_repeats(worst if measure == "R" else energy.where(worst.lt(np.inf)))
+
+
+def band(groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the median over groups with the sign test's 95% interval, which takes six, a row for each iteration.
+
+    `n` counts the groups that haven't diverged yet, of `groups`.
+    """
     rows = []
-    for (dataset, method, iteration), part in by_group.groupby(keys, sort=False):
-        mean, low, high, n = mean_interval(part[measure])
-        rows.append((dataset, method, iteration, mean, low, high, n))
-    return pd.DataFrame(rows, columns=["dataset", "method", "iteration", "mean", "low", "high", "n"])
+    for iteration, values in groups.iterrows():
+        here = median(values.dropna())
+        low, high = here.interval(LEVEL) if here.n >= SMALLEST_N else (np.nan, np.nan)
+        rows.append((iteration, here.value, low, high, int(np.isfinite(values).sum()), len(values)))
+    return pd.DataFrame(rows, columns=["iteration", "median", "low", "high", "n", "groups"])
 
 
-def draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
-    """Draw each method's mean with its band."""
-    for method in bands["method"].unique():
-        part = bands[bands["method"] == method]
-        most, left = part["n"].max(), part["n"].iloc[-1]
-        label = f"{METHODS[method]} (n = {left}" + (f" of {most}, others diverged)" if left < most else ")")
-        axes.plot(
-            part["iteration"],
-            part["mean"],
-            label=label,
-            color=COLOURS[method],
-            linestyle=LINES[method],
-            linewidth=1.2,
-        )
-        axes.fill_between(part["iteration"], part["low"], part["high"], color=COLOURS[method], alpha=0.2, lw=0)
+def lost_of(groups: pd.DataFrame) -> str:
+    """Return how many groups diverged, for a legend; nothing where none did."""
+    gone = int((~np.isfinite(groups.iloc[-1])).sum())
+    return f"{gone} of {groups.shape[1]} diverged" if gone else ""
+
+
+def draw_band(axes: Axes, groups: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Draw a method's median over groups with its interval, or with each of a few groups; return the numbers."""
+    drawn = band(groups)
+    style: dict[str, Any] = {"color": COLOURS[method], "linestyle": LINES[method]}
+    label = f"{METHODS[method]} ({lost_of(groups) or f'n = {groups.shape[1]}'})"
+    axes.plot(drawn["iteration"], drawn["median"], label=label, linewidth=1.3, **style)
+    if drawn["low"].notna().any():
+        high = drawn["high"].replace(np.inf, 1e30)  # beyond the panel
+        axes.fill_between(drawn["iteration"], drawn["low"], high, color=COLOURS[method], alpha=0.2, lw=0)
+    else:
+        axes.plot(groups.index, groups, linewidth=0.6, alpha=0.5, **style)
     axes.set_xlabel("learning iteration t")
+    return drawn
 
 
 def log_if_wide(axes: Axes, values: pd.Series) -> None:
@@ -75,31 +94,39 @@ def draw_curves(
     store: Store, study: str, measure: str, label: str, datasets: Sequence[str] | None = None
 ) -> tuple[Canvas, pd.DataFrame]:
     """Draw one panel per dataset with both methods' curves; return the drawing and its numbers."""
-    bands = bands_of(store.all_curves(study), measure)
+    curves = store.all_curves(study)
     datasets = datasets or list(store.study(study).datasets)
     columns = min(3, len(datasets))
     rows = -(-len(datasets) // columns)
     canvas, grid = plt.subplots(rows, columns, figsize=(PAGE, 2.3 * rows), squeeze=False)
+    numbers = []
     for axes, dataset in zip(grid.flat, datasets, strict=False):
-        part = bands[bands["dataset"] == dataset]
-        draw_bands(axes, part)
-        axes.set_title(plain(textwrap.fill(store.title(dataset), 78 // columns)))
+        groups = {
+            method: groups_of(curves[(curves["dataset"] == dataset) & (curves["method"] == method)], measure)
+            for method in store.study(study).methods
+        }
+        every = pd.concat([part.stack(part.columns.names, future_stack=True) for part in groups.values()])
         if measure == "R":
-            log_if_wide(axes, part["mean"])
+            log_if_wide(axes, every)
         else:
-            energy_scale(axes, part["mean"])
+            energy_scale(axes, every)
+        for method, part in groups.items():
+            numbers.append(draw_band(axes, part, method).assign(dataset=dataset, method=method))
+        if np.isinf(pd.concat(numbers[-len(groups) :])["high"]).any():
+            axes.set_ylim(top=1.2 * every[np.isfinite(every)].max())
+        axes.set_title(plain(textwrap.fill(store.title(dataset), 78 // columns)))
         axes.legend(fontsize=7)
     for axes in list(grid.flat)[len(datasets) :]:
         axes.set_axis_off()
     grid[0, 0].set_ylabel(label)
-    return canvas, bands[bands["dataset"].isin(datasets)]
+    return canvas, pd.concat(numbers)[["dataset", "method", "iteration", "median", "low", "high", "n", "groups"]]
 
 
 def strips(store: Store, study: str, runs: list[Run], name: str, title: str, measure: str) -> Figure:
     """Draw a row of snapshots per method, and beside them the curves of a measure for every group."""
-    times = [t for t in sorted(set(store.study(study).snapshots)) if t <= store.all_curves(study)["iteration"].max()]
+    times = store.edition.snapshots(study, runs[0].dataset, runs[0].setting)
     columns = max(1, len(times))
-    canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.25))
+    canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.4))
     grid = canvas.add_gridspec(len(runs), columns + 1, width_ratios=[1] * columns + [2.6])
     curve_axes = canvas.add_subplot(grid[:, -1])
     curves = pd.concat([curves_of(store, run) for run in runs])
@@ -113,23 +140,24 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
             if row == 0:
                 axes.set_title(f"t = {t}")
             if column == 0:
-                axes.set_ylabel(label_of(run).replace(", ", ",\n"))
-        mine = curves_of(store, run)
-        for _, part in mine.groupby(["repeat", "group"]):
-            curve_axes.plot(part["iteration"], part[measure], lw=0.6, alpha=0.5, **style)
-        mean = mine.groupby("iteration")[measure].mean()
-        curve_axes.plot(mean.index, mean, lw=1.4, label=label_of(run), **style)
+                axes.set_ylabel(label_of(run).replace(" ", "\n"))
+        groups = groups_of(curves_of(store, run), measure)
+        if groups.shape[1] > 1:
+            curve_axes.plot(groups.index, groups, lw=0.6, alpha=0.5, **style)
+        label = ", ".join(filter(None, (label_of(run), lost_of(groups))))
+        curve_axes.plot(groups.index, band(groups)["median"], lw=1.4, label=label, **style)
     curve_axes.set_xlabel("learning iteration t")
     curve_axes.set_title("response distance R" if measure == "R" else "energy Φ(x; θ)")
     if measure == "R":
         log_if_wide(curve_axes, curves["R"])
     else:
         energy_scale(curve_axes, curves["energy"])
-    curve_axes.legend(fontsize=7)
+    canvas.legend(loc="outside lower right", ncols=len(runs), fontsize=7)  # below: in the panel it covers a curve
     return Figure(
         name,
         title,
-        "The first group's chains after t learning iterations. Thin lines are groups, thick lines their mean.",
+        "The first group's images after t learning iterations. Thin lines are groups, thick lines their median. "
+        + (MEDIANS if measure == "R" else WITHOUT),
         f"{title}: {_story(store, runs)}",
         canvas,
         curves[["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy"]],
@@ -142,6 +170,12 @@ def curves_of(store: Store, run: Run) -> pd.DataFrame:
     return rows[rows["class"] == run.class_]
 
 
+def changes(store: Store, study: str, setting: str) -> str:
+    """Return the constants that a setting changes, as "λ = 0.015, δ = 0.35"; nothing if it changes none."""
+    changed = store.study(study).points[setting].model_dump(by_alias=True, exclude_unset=True)
+    return ", ".join(f"{symbol(name)} = {value}" for name, value in changed.items())
+
+
 def is_kept(run: Run) -> bool:
     """Whether a run is of a setting with the delayed penalty, beside the one as printed."""
     return run.setting.endswith(KEPT)
@@ -149,16 +183,17 @@ def is_kept(run: Run) -> bool:
 
 def label_of(run: Run) -> str:
     """Return what a run is called in a figure."""
-    return METHODS[run.method] + (", delayed penalty" if is_kept(run) else "")
+    return METHODS[run.method] + (", delayed penalty" if is_kept(run) and run.method == "wframe" else "")
 
 
 def _story(store: Store, runs: list[Run]) -> str:
     """Describe how R developed, in words."""
     parts = []
     for run in runs:
-        R = curves_of(store, run).groupby("iteration")["R"].mean().dropna()
-        if len(R):
-            how = f"starts at {R.iloc[0]:.3g}, peaks at {R.max():.3g}, ends at {R.iloc[-1]:.3g}"
+        R = band(groups_of(curves_of(store, run), "R"))["median"]
+        known = R[np.isfinite(R)]
+        if len(known):
+            how = f"starts at {R.iloc[0]:.3g}, peaks at {R.max():.3g}, ends at {R.iloc[-1]:.3g}".replace("inf", "∞")
             parts.append(f"R of {label_of(run)} {how}")
         else:
             parts.append(f"{label_of(run)} diverges at once")

@@ -7,8 +7,14 @@ import pandas as pd
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import PAGE, Figure, joined, show
-from wframe.figures.curves import draw_curves, strips
+from wframe.figures.curves import BAND, MEDIANS, WITHOUT, draw_curves, strips
+from wframe.figures.film import film
 from wframe.results.store import Store
+
+
+def titled(store: Store, dataset: str, class_: str) -> str:
+    """Return what a class of a dataset is called."""
+    return store.title(dataset) + ("" if class_ == "all" else f": {class_}")
 
 
 def samples(store: Store, study: str) -> Iterator[Figure]:
@@ -36,11 +42,11 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
             rows += [(dataset, class_, setting, group, name) for name in ("observed", *runs)]
         for column, title in enumerate(["observed", *(METHODS[method] for method in runs)]):
             grid[0, column].set_title(title)
-        label = store.title(dataset) + ("" if class_ == "all" else f", class {class_}")
+        label = titled(store, dataset, class_)
         yield Figure(
             joined("samples", dataset, class_, *([] if setting == "base" else [setting])),
             label,
-            "The nine observed images of a group, and the nine chains of FRAME and of wFRAME at the end of learning.",
+            "The nine observed images of a group, and those that FRAME and wFRAME synthesise at the end of learning.",
             f"{label}: sheets of nine images, observed, FRAME and wFRAME, for {groups} group(s).",
             canvas,
             pd.DataFrame(rows, columns=["dataset", "class", "setting", "group", "column"]),
@@ -49,14 +55,14 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
 
 
 def response_distance(store: Store, study: str) -> Iterator[Figure]:
-    """Draw R over the learning iterations, averaged over groups (the paper's Figure 4)."""
+    """Draw R over the learning iterations, the median over groups (the paper's Figure 4, which has means)."""
     canvas, numbers = draw_curves(store, study, "R", "response distance R")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
-    outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.mean:.3g}" for row in ends.itertuples())
+    outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.median:.3g}" for row in ends.itertuples())
     yield Figure(
         "response-distance",
         "Response distance R",
-        "Mean over groups; the band is the 95% interval of that mean. Lower is better.",
+        f"Median over groups. {BAND} {MEDIANS} Lower is better.",
         f"Curves of R for each dataset. At the end: {outcome}.",
         canvas,
         numbers,
@@ -67,11 +73,11 @@ def energies(store: Store, study: str) -> Iterator[Figure]:
     """Draw Φ(x; θ) over the learning iterations (the paper's Figure 1, right)."""
     canvas, numbers = draw_curves(store, study, "energy", "energy Φ(x; θ)")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
-    outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.mean:.4g}" for row in ends.itertuples())
+    outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.median:.4g}" for row in ends.itertuples())
     yield Figure(
         "energy",
         "Energy Φ of the chains",
-        "Mean over groups with its 95% interval. In the paper, the best curve falls slowly to slightly above 0.",
+        f"Median over groups. {BAND} {WITHOUT} In the paper, the best curve falls slowly to slightly above 0.",
         f"Curves of the energy for each dataset. At the end: {outcome}.",
         canvas,
         numbers,
@@ -79,11 +85,12 @@ def energies(store: Store, study: str) -> Iterator[Figure]:
 
 
 def evolution(store: Store, study: str) -> Iterator[Figure]:
-    """Draw the chains' evolution with the energy beside it (the paper's Figure 1)."""
+    """Draw the evolution of each class's images with the energy beside it (the paper's Figure 1)."""
+    setting = next(iter(store.study(study).points))
     for dataset in store.study(study).datasets:
-        class_ = store.edition.datasets[dataset].classes[0]
-        setting = next(iter(store.study(study).points))
-        runs = [
-            run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
-        ]
-        yield strips(store, study, runs, joined("evolution", dataset), f"Evolution: {store.title(dataset)}", "energy")
+        for class_ in store.edition.datasets[dataset].classes:
+            runs = [
+                run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
+            ]
+            name, title = joined("evolution", dataset, class_), titled(store, dataset, class_)
+            yield strips(store, study, runs, name, title, "energy")._replace(film=film(store, runs))

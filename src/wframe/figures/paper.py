@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import PAGE, Figure, plain, show, tile
-from wframe.figures.curves import KEPT, curves_of, draw_curves, strips
+from wframe.figures.curves import BAND, KEPT, MEDIANS, changes, curves_of, draw_curves, strips
 from wframe.results.curves import by_group
 from wframe.results.outcomes import DEFINITION, describe, diverged, end
 from wframe.results.store import NotAvailable, Store
-from wframe.results.text import symbol
 
 ROW = 9  # images side by side
 
@@ -46,8 +45,7 @@ def figure_1(store: Store) -> Figure:
     runs = [store.run("collapse", dataset, method, "lambda") for method in ("frame", "wframe")]
     if f"lambda{KEPT}" in store.study("collapse").points:
         runs.append(store.run("collapse", dataset, "wframe", f"lambda{KEPT}"))
-    drawn = strips(store, "collapse", runs, "figure-1", "Evolution and energy, λ in an insecure range", "energy")
-    return drawn
+    return strips(store, "collapse", runs, "figure-1", "Evolution and energy, λ beyond its safe range", "energy")
 
 
 def figure_2(store: Store) -> Figure:
@@ -92,8 +90,7 @@ def figure_3(store: Store) -> Figure:
     numbers = []
     for column, (study, name, setting) in enumerate(circumstances):
         side = store.edition.datasets[name].size
-        changed = store.edition.studies[study].points[setting].model_dump(by_alias=True, exclude_unset=True)
-        label = ", ".join(f"{symbol(key)} = {value}" for key, value in changed.items()) or "safe λ, δ"
+        label = changes(store, study, setting) or "safe λ, δ"
         for row, (method, ending, label_of_row) in enumerate(rows):
             axes = grid[row, column]
             if row == 0:
@@ -131,14 +128,14 @@ def figure_3(store: Store) -> Figure:
 
 
 def figure_4(store: Store) -> Figure:
-    """R averaged over each dataset, with bands."""
+    """The response distance R of each dataset."""
     found, missing = datasets_for(store, "whole", ("celeba", "lsun-bedroom", "cifar10"))
     datasets = list(found.values())
     canvas, numbers = draw_curves(store, "whole", "R", "response distance R", datasets)
     return Figure(
         "figure-4",
-        "Response distance R, averaged over each dataset",
-        f"Mean over all classes' groups that haven't diverged, with its 95% interval. Lower is better.{missing}",
+        "Response distance R of each dataset",
+        f"Median over all classes' groups (the paper shows means). {BAND} {MEDIANS} Lower is better.{missing}",
         f"Curves of R for {', '.join(datasets)}, both methods.",
         canvas,
         numbers,

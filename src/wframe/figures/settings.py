@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, joined
-from wframe.figures.curves import strips
-from wframe.results.curves import by_group
-from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe
+from wframe.figures.curves import MEDIANS, changes, strips
+from wframe.figures.film import film
+from wframe.results.curves import by_group, over_repeats
+from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe, worst_once_diverged
 from wframe.results.store import Store
 
 
@@ -27,17 +29,18 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
             for method in store.study(study).methods:
                 mine = curves[(curves["setting"] == setting) & (curves["method"] == method)]
                 R = by_group(mine, "R")
-                relative = R / R.bfill().iloc[0]
-                outcome = describe(R, by_group(mine, "energy"))
+                energy = by_group(mine, "energy")
+                worst = over_repeats(worst_once_diverged(R, energy))
+                relative = (worst / worst.iloc[0]).fillna(np.inf)  # ∞/∞: diverged at once
+                middle = relative.median(axis=1)
+                outcome = describe(R, energy)
                 parts.append(f"{METHODS[method]} under {setting} {outcome}")
-                numbers.append(
-                    relative.mean(axis=1).rename("R_relative").reset_index().assign(setting=setting, method=method)
-                )
+                numbers.append(middle.rename("R_relative").reset_index().assign(setting=setting, method=method))
                 style = {"color": COLOURS[method], "linestyle": LINES[method]}
                 axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
                 axes.plot(
                     relative.index,
-                    relative.mean(axis=1),
+                    middle,
                     lw=1.3,
                     label=f"{METHODS[method]}: " + outcome.replace(", ", ",\n"),
                     **style,
@@ -46,7 +49,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
             axes.set_ylim(0.05, 50)  # exploding curves leave the panel, so that stalling ones stay visible
             axes.set_xlim(0, curves["iteration"].max())
             axes.axhline(1, color="black", lw=0.4)
-            axes.legend(fontsize=6, loc="upper right")
+            axes.legend(fontsize=6, loc="lower left")  # curves start at 1
         for axes in list(grid.flat)[len(names) :]:
             axes.set_axis_off()
         for axes in grid[:, 0]:
@@ -56,9 +59,9 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
         yield Figure(
             joined("overview", dataset),
             f"{store.title(dataset)}: R under each setting",
-            f"R relative to its start; thin lines are groups, thick lines their mean. A final value below "
+            f"R relative to its start; thin lines are groups, thick lines their median. A final value below "
             f"{LEARNS_BELOW:g} counts as learning, above {COLLAPSES_ABOVE:g} as collapse, in between as stalling. "
-            "Diverged groups have no R; exploding curves leave the panel.",
+            f"{MEDIANS} Exploding curves leave the panel.",
             "; ".join(parts) + ".",
             canvas,
             pd.concat(numbers),
@@ -73,7 +76,6 @@ def evolution(store: Store, study: str) -> Iterator[Figure]:
             runs = [
                 run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
             ]
-            changed = store.study(study).points[setting].model_dump(by_alias=True, exclude_unset=True)
-            constants = ", ".join(f"{name} = {value}" for name, value in changed.items())
-            title = f"{setting}: " + (constants or "the dataset's own constants")
-            yield strips(store, study, runs, joined(dataset, setting), title, "R")
+            title = f"{setting}: " + (changes(store, study, setting) or "the dataset's own constants")
+            name = joined(dataset, setting)
+            yield strips(store, study, runs, name, title, "R")._replace(film=film(store, runs))

@@ -50,7 +50,8 @@ def train(
     options += ["--constants", json.dumps(constants, sort_keys=True)]
     options += ["--shard", f"{shard}/{planned.shards(edition, study, dataset, setting)}"]
     options += ["--groups", str(entry.groups)] if entry.groups else []
-    return options + (["--snapshots", ",".join(map(str, entry.snapshots))] if entry.snapshots else [])
+    snapshots = edition.snapshots(study, dataset, setting)
+    return options + (["--snapshots", ",".join(map(str, snapshots))] if snapshots else [])
 
 
 def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:

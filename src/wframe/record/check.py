@@ -133,8 +133,7 @@ def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
     """
     ours = {Path(row["output_file"]) for row in plan}
     for index in [path for path in ours if path.name == "index.json" and path.exists()]:
-        listed = {entry["name"] for entry in read_json(index)}
-        ours |= {path for path in index.parent.iterdir() if path.stem in listed}
+        ours |= {index.parent / name for entry in read_json(index) for name in entry.get("files", {})}
     found = {}
     for path in RESULTS.rglob("*"):
         name = path.relative_to(RESULTS)

@@ -51,17 +51,17 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         "shell": shlex.join,
         "short": lambda text: str(text)[:12],
     }
-    paper_figures = read_json(results / "figures" / "paper" / "index.json")
     studies = [views.study_view(results, edition, name, manifest) for name in edition.studies]
+    studies.sort(key=lambda study: not study["first"])
     style = Markup((resources.files("wframe.report") / "page.css").read_text(encoding="utf-8"))
     return environment.get_template("page.html.j2").render(
         style=style,
         edition=edition,
         manifest=manifest,
-        claims=read_json(results / "claims.json"),
+        about=views.about(edition),
+        claims=views.claims_view(results, edition),
         inputs=views.inputs_view(results),
-        lead=views.lead_figure(paper_figures, studies),
-        paper_figures=paper_figures,
+        paper_figures=read_json(results / "figures" / "paper" / "index.json"),
         theory=read_json(results / "measurements" / "theory.json") if edition.theory else None,
         theory_figures=read_json(results / "figures" / "theory" / "index.json") if edition.theory else [],
         scores=views.scores_view(results, edition),
@@ -69,6 +69,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         baseline_figures=views.baseline_figures(results, edition),
         jobs=views.jobs_view(edition, manifest["runs"]),
         studies=studies,
+        lead=studies[0] if studies[0]["films"] else None,
         datasets=[views.dataset_view(results, edition, name) for name in edition.datasets],
         bank=views.bank_about(results / "bank.safetensors"),
         totals=views.totals(manifest["runs"]),

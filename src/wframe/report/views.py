@@ -14,6 +14,29 @@ from wframe.config.edition import Edition
 from wframe.files import read_json, sha256_file
 from wframe.jobs.left_out import RECORD, in_words
 from wframe.jobs.runs import run_flops, runs
+from wframe.report.films import film_view
+
+METHODS_EXPLAINED = (
+    "FRAME scores an image by how the filters of a fixed convolutional network (the filter bank) respond to it. It "
+    "synthesises images by Langevin dynamics, a noisy climb of that score, and adjusts the score until they cause the "
+    "same responses as nine observed images. The response distance R says how far apart the two still are: lower is "
+    "better. Learning can collapse: R rises, and the images fall apart. wFRAME adds a Wasserstein penalty that is "
+    "meant to prevent this; it comes from the paper FRAME Revisited (Cai, Wu, Li, Chen, Lin; AAAI 2019)."
+)
+OF_THE_PAPER = (
+    "FRAME learns to make images like nine given ones. The paper says that it can collapse, and that wFRAME doesn’t. "
+    "One workflow ran the paper’s experiments again, and made every image and number on this page."
+)
+OF_IMAGES = (
+    "Nine observed images, and what two methods, FRAME and wFRAME, synthesise after learning from these nine alone."
+)
+NOT_COMPARED = (
+    "This is the “{name}” edition. Its images, filters or schedule aren’t all the paper’s, so none of its numbers is "
+    "compared with a number of the paper: it shows how the two methods behave."
+)
+KINDS = {"holds": "reproduced", "doesn't hold": "contradicted", "can't be told": "undecided"}  # as they are coloured
+PLURAL = {"holds here": "hold here", "doesn't hold here": "don't hold here"}
+OUTCOMES = (*KINDS.values(), *(f"{name} here" for name in KINDS), "quoted", "not run")
 
 
 def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -22,10 +45,16 @@ def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, A
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     for row in rows:
         row["verdict"] = compare(row)
+    figures, study = read_json(results / "figures" / name / "index.json"), edition.studies[name]
+    first = name == ("whole" if "whole" in edition.studies else next(iter(edition.studies)))
     return {
         "name": name,
-        "study": edition.studies[name],
-        "figures": read_json(results / "figures" / name / "index.json"),
+        "study": study,
+        "heading": study.title or ("Observed and synthesised images" if first else name.replace("-", " ").capitalize()),
+        "first": first,
+        "early": first or name == "collapse",  # what a reader came for
+        "films": [film_view(figure) for figure in figures if "film" in figure],
+        "others": [figure for figure in figures if "film" not in figure],
         "rows": rows,
         "records": {key: record for key, record in manifest["runs"].items() if key.startswith(f"{name}/")},
     }
@@ -40,11 +69,54 @@ def inputs_view(results: Path) -> dict[str, Any]:
     return record
 
 
-def lead_figure(paper_figures: list[dict[str, Any]], studies: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the figure on the page's first screen: the paper's first that could be drawn, else a study's."""
-    drawn = [("paper", figure) for figure in paper_figures if "missing" not in figure]
-    drawn += [(study["name"], figure) for study in studies for figure in study["figures"]]
-    return {"study": drawn[0][0], "figure": drawn[0][1]} if drawn else None
+def of_the_paper(edition: Edition) -> bool:
+    """Return whether any dataset is, or stands for, one of the paper's."""
+    return any(dataset.stands_for for dataset in edition.datasets.values())
+
+
+def about(edition: Edition) -> dict[str, str | None]:
+    """Return the page's title, its first sentences, and a note where nothing is compared with the paper.
+
+    An edition that isn't of the paper is about its own images.
+    """
+    note = None
+    if of_the_paper(edition):
+        title, what = "FRAME Revisited, regenerated", OF_THE_PAPER
+        if not edition.compared:
+            note = NOT_COMPARED.format(name=edition.edition)
+    else:
+        of_each = (
+            dataset.title or (name if dataset.classes == ["all"] else ", ".join(dataset.classes))
+            for name, dataset in edition.datasets.items()
+        )
+        title, what = f"FRAME and wFRAME: {', '.join(of_each)}", OF_IMAGES
+    return {"title": title, "lead": what, "methods": METHODS_EXPLAINED, "note": note}
+
+
+def claims_view(results: Path, edition: Edition) -> dict[str, Any]:
+    """Return the claims that this edition judges, each with its outcome, and those that it doesn't.
+
+    Without a verdict on experiments, what came out here stands in its place. `on_experiments` says whether any claim
+    about an experiment is judged: none is on images of one's own.
+    """
+    record = read_json(results / "claims.json")
+    for claim in record["claims"]:
+        if claim["here"]:  # that this edition gives no verdict is said once, above the table
+            claim["why"] = claim["why"].partition(f"here it {claim['here']}: ")[2]
+        claim["outcome"] = f"{claim['here']} here" if claim["here"] else claim["verdict"]
+        claim["kind"] = KINDS.get(claim["here"], claim["verdict"]).replace(" ", "-")
+    judged = [claim for claim in record["claims"] if claim["ours"]]
+    others = [claim for claim in record["claims"] if not claim["ours"]]
+    counts = {name: [c["outcome"] for c in record["claims"]].count(name) for name in OUTCOMES}
+    said = ", ".join(f"{n} {PLURAL.get(name, name)}" for name, n in counts.items() if n)
+    return {
+        "judged": judged,
+        "others": others,
+        "counts": {name: n for name in counts if (n := sum(claim["outcome"] == name for claim in judged))},
+        "on_experiments": of_the_paper(edition) and any(not claim["always"] for claim in judged),
+        "line": f"{len(record['claims'])} claims: {said}",
+        "chance": record["chance"],
+    }
 
 
 def figure_ids(results: Path, edition: Edition) -> dict[str, str]:

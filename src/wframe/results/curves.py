@@ -17,6 +17,12 @@ def by_group(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
     return curves.pivot(index="iteration", columns=GROUP, values=measure)
 
 
+def over_repeats(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the median over a group's repeats in each iteration, of curves iterations × models: a column per group."""
+    levels = [name for name in curves.columns.names if name != "repeat"]
+    return curves.T.groupby(level=levels, sort=False).median().T
+
+
 def per_group(values: pd.Series) -> np.ndarray:
     """Return a value for each group, the median over its repeats: these share its images and are no new evidence."""
     return _over_repeats(values, lambda found: middle(np.sort(found)))

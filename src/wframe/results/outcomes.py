@@ -33,6 +33,12 @@ def diverged(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Series:
     return ~finite
 
 
+def worst_once_diverged(R: pd.DataFrame, energy: pd.DataFrame) -> pd.DataFrame:
+    """Return R, of curves iterations × groups, as infinite from the iteration on in which R or Φ isn't finite."""
+    finite = R.lt(np.inf) & R.ge(0) & energy.reindex(columns=R.columns).abs().lt(np.inf)
+    return R.where(finite.cummin(), np.inf)
+
+
 def end(curves: pd.DataFrame) -> pd.Series:
     """Return each group's end: the median of its last iterations; NaN or infinite if any of these is."""
     last = curves.iloc[-last_iterations(len(curves)) :]

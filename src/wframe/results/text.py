@@ -13,8 +13,10 @@ def symbol(constant: str) -> str:
 
 def number(value: Any, digits: int = 3) -> str:
     """Format a number; a missing one is a dash."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}".replace("-", "−")
     if 1e-3 <= abs(value) < 1000:

@@ -24,15 +24,14 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
     setting = setting or next(iter(entry.points))
     if setting not in entry.points:
         raise NotAvailable(f"this edition's study {study!r} has no setting {setting!r}")
-    times = sorted(set(entry.snapshots))
-    first = next((place for place, t in enumerate(times) if t >= 3), len(times))
     ratios: dict[tuple[str, str], list[float]] = {}
     files, left_out = set(), 0
     for run in runs(store.edition, study):
         if run.method == "wframe" and run.dataset in found and run.setting == setting:
             pair = [f"runs/{folder}/0.safetensors" for folder in (run.folder, run.of_method("frame").folder)]
             a, b = (load_file(store.folder / name)["snapshots"].astype(float) for name in pair)
-            kept = min(len(a), len(b))
+            times, kept = store.edition.snapshots(study, run.dataset, setting), min(len(a), len(b))
+            first = next((place for place, t in enumerate(times) if t >= 3), len(times))
             if kept <= first + 1:  # a group that diverged at once has no later snapshot
                 left_out += 1
                 continue
