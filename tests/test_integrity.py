@@ -16,8 +16,8 @@ from wframe.config.edition import check, load
 from wframe.errors import UserError
 from wframe.jobs.keys import PARTS, key
 from wframe.record.check import missing
-from wframe.record.stamps import Step, check_reads, read_stamp, stamp_path
-from wframe.record.sweep import INCOMPLETE, litter, marker, stamped, sweep, unstamped
+from wframe.record.stamps import Step, check_reads, read_stamp, stamp_path, stamped
+from wframe.record.sweep import INCOMPLETE, litter, marker, sweep, unstamped
 
 
 @pytest.fixture

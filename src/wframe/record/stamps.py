@@ -25,15 +25,22 @@ class Step(NamedTuple):
     writes: list[str]
 
 
-def stamp_path(output: str | Path) -> Path:
+def stamp_path(output: str | Path, results: Path = RESULTS) -> Path:
     """Return where an output's stamp is."""
-    name = Path(output).relative_to(RESULTS)
-    return STAMPS / name.with_name(f"{name.name}.json")
+    name = Path(output).relative_to(results)
+    return results / STAMPS.name / name.with_name(f"{name.name}.json")
 
 
-def read_stamp(output: str | Path) -> dict[str, Any] | None:
+def stamped(results: Path = RESULTS) -> list[Path]:
+    """Return the outputs that have stamps, whether or not they still exist."""
+    folder = results / STAMPS.name
+    files = folder.rglob("*.json") if folder.is_dir() else []
+    return sorted(results / file.relative_to(folder).with_suffix("") for file in files)
+
+
+def read_stamp(output: str | Path, results: Path = RESULTS) -> dict[str, Any] | None:
     """Return an output's stamp; None if it is missing or can't be read."""
-    path = stamp_path(output)
+    path = stamp_path(output, results)
     try:
         stamp = read_json(path) if path.exists() else None
     except UserError:
