@@ -29,6 +29,11 @@ from wframe.record.sweep import litter, sweep
 # checkpoint
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
+if set("{}") & set(str(workflow.basedir)):
+    raise WorkflowError(
+        f"{workflow.basedir}: Snakemake takes braces in this path for wildcards. Rename the folder."
+    )
+
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 try:
