@@ -9,23 +9,26 @@ base=docker.io/library/debian:trixie-slim
 id=4242 # a user that the image doesn't know
 name=wframe-test-$$
 
-command -v buildah mmdebstrap unshare >/dev/null || apt-get install -y -qq --no-install-recommends buildah mmdebstrap
-buildah() { command buildah --root "$work/storage" --runroot "$work/run" "$@"; }
+for tool in buildah mmdebstrap; do
+    command -v $tool >/dev/null || apt-get install -y -qq --no-install-recommends $tool
+done
+buildah=(buildah --root "$work/storage" --runroot "$work/run")
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-if ! buildah pull -q "$base" 2>/dev/null; then
+if ! "${buildah[@]}" pull -q "$base" 2>/dev/null; then
     mmdebstrap --variant=minbase --components=main trixie "$work/base.tar" http://deb.debian.org/debian
-    new=$(buildah from scratch)
-    buildah add -q "$new" "$work/base.tar" /
+    new=$("${buildah[@]}" from scratch)
+    "${buildah[@]}" add -q "$new" "$work/base.tar" /
     # a network with a certificate authority of its own
-    [ ! -d /usr/local/share/ca-certificates ] || buildah add -q "$new" /usr/local/share/ca-certificates{,}
-    buildah config --cmd /bin/bash "$new"
-    buildah commit -q --rm "$new" "$base"
+    [ ! -d /usr/local/share/ca-certificates ] || "${buildah[@]}" add -q "$new" /usr/local/share/ca-certificates{,}
+    "${buildah[@]}" config --cmd /bin/bash "$new"
+    "${buildah[@]}" commit -q "$new" "$base"
+    "${buildah[@]}" rm "$new" >/dev/null
 fi
 
 git clone -q "$checkout" "$work/clone" # what is committed
-buildah bud --pull-never -t wframe -f Containerfile "$work/clone"
-buildah images
+"${buildah[@]}" bud --pull-never -t wframe -f Containerfile "$work/clone"
+"${buildah[@]}" images
 PYTHONPATH="$checkout/tests" "$checkout/.venv/bin/python" -c \
     'import conftest, yaml; print(yaml.safe_dump(conftest.TINY))' > "$work/clone/tiny.yaml"
 mkdir -p "$work/results" "$work/data"
@@ -33,9 +36,9 @@ chown -R $id "$work/results" "$work/data" "$work/clone"
 
 # run WHAT [mounts]: in a fresh container, without network
 run() {
-    buildah from -q --name $name wframe >/dev/null
-    unshare --net buildah run --user $id:$id -v "$work/clone/tiny.yaml:/tiny.yaml:ro" "${@:2}" $name bash -euxc "$1"
-    buildah rm $name >/dev/null
+    "${buildah[@]}" from -q --name $name wframe >/dev/null
+    unshare --net "${buildah[@]}" run --user $id:$id -v "$work/clone/tiny.yaml:/tiny.yaml:ro" "${@:2}" $name bash -euxc "$1"
+    "${buildah[@]}" rm $name >/dev/null
 }
 mounts=(-v "$work/results:/wframe/results" -v "$work/data:/wframe/data")
 
@@ -46,7 +49,7 @@ run 'snakemake -n --configfile /tiny.yaml | grep "Nothing to be done"; wframe ch
      wframe trace results/tables/whole.csv | tail -1
      grep -A1 "\"git\"" results/manifest.json; grep "\"dirty\": false" results/manifest.json' "${mounts[@]}"
 echo "== a checkout in the place of the image's code"
-mv "$work/results" "$work/clone/results.made" && cp -a "$work/clone/results.made/." "$work/clone/results"
+cp -a "$work/results/." "$work/clone/results"
 run 'wframe check --edition /tiny.yaml; snakemake -n --configfile /tiny.yaml | grep "Nothing to be done"' \
     -v "$work/clone:/wframe"
 echo "The container works."
