@@ -152,6 +152,14 @@ def test_commands_by_hand_refuse_what_was_edited(copy: Path, command: str, capsy
     assert "results/claims.json: its bytes aren't those that rule claims wrote. Restore it" in capsys.readouterr().err
 
 
+def test_what_was_made_by_hand_is_made_again_by_the_workflow(copy: Path, monkeypatch: pytest.MonkeyPatch):
+    """A page written again and again by hand, as while changing its template."""
+    page = Path("results/report/index.html")
+    monkeypatch.setattr("wframe.report.page.main", lambda args: append(page))
+    assert main(["report"]) == main(["report"]) == 0
+    assert set(sweep(load("results/config.yaml"))[0]) == {str(page)}
+
+
 def test_no_step_reads_what_another_did_not_write(copy: Path):
     table = Path("results/tables/whole.csv")
     step = Step("report", {}, "", [str(table), "results/figures/whole/index.json", "/elsewhere/raw.json"], [])

@@ -12,7 +12,7 @@ import platform
 import sys
 
 from wframe.errors import UserError
-from wframe.record.stamps import Step, check_all, check_reads, remove_stamps, write_stamps
+from wframe.record.stamps import Step, check_all, check_reads, forget, remove_stamps, write_stamps
 
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
@@ -85,6 +85,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         if step and status == 0:
             write_stamps(step)
+        elif not step and args.command in READ_RESULTS:
+            forget(args.results)
         return status
     except UserError as error:
         print(f"wframe {args.command}: {error}{_place()}", file=sys.stderr)

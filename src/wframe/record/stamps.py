@@ -107,6 +107,13 @@ def check_all(results: Path) -> None:
         raise UserError(explain(drifted))
 
 
+def forget(results: Path) -> None:
+    """Remove the stamps of what a step run by hand has just written: the workflow will make it again."""
+    for output in stamped(results):
+        if output.exists() and changed(output, results):
+            stamp_path(output, results).unlink()
+
+
 def explain(drifted: dict[str, str]) -> str:
     """Return a message about drifted outputs, one line per file."""
     return "\n".join(f"{name}: {why}. {advice(name)}" for name, why in drifted.items())
