@@ -7,7 +7,7 @@
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: demo test lint lock bench env
+.PHONY: demo test lint lock bench env environment.yml
 
 demo: env
 	$(RUN) snakemake
@@ -33,6 +33,10 @@ bench: env
 
 env: $(UV)
 	$(UV) sync --frozen
+
+environment.yml: $(UV)
+	sed -i '/^  - pip:/q' $@
+	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-hashes --no-annotate --no-header | sed 's/^/      - /' >> $@
 
 .uv/bin/uv:
 	python3 -m venv .uv

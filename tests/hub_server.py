@@ -1,11 +1,13 @@
 """A local server that speaks the Hugging Face Hub's routes, as far as its client uses them to list and download."""
 
+import contextlib
 import hashlib
 import http.server
 import json
 import re
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -48,6 +50,7 @@ class Hub(socketserver.ThreadingMixIn, http.server.HTTPServer):
         # a part of an address → statuses with which it's answered, one after the other; the last one for ever if < 0
         self.troubles: dict[str, list[int]] = {}
         self.cuts: int = 0  # downloads that break off in the middle
+        self.trickles: dict[str, int] = {}  # a part of an address → answers that come at 50 bytes a second
         self.spoil: bool = False  # a byte of each download is another one
         self.answers_for: str | None = None  # a commit in the place of the one asked for
         self.token: str | None = None  # that is needed
@@ -116,6 +119,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     statuses.pop(0)
                 code = {403: "GatedRepo", 401: "", 404: "RevisionNotFound"}.get(status, "")
                 return self.error(status, code)
+        for part, left in hub.trickles.items():
+            if part in path and left:
+                hub.trickles[part] -= 1
+                return self.trickle()
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}" and "/cdn/" not in path:
             return self.error(401, "GatedRepo")
         if path in hub.plain:
@@ -127,6 +134,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if match := re.fullmatch(r"/cdn/(\w+)", path):
             return self.content(match[1])
         return self.error(404)
+
+    def trickle(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"Content-Length: 999\r\n\r\n" if "/cdn/" in self.path else b"X: "))
+        with contextlib.suppress(OSError):
+            for _ in range(3000):
+                self.wfile.write(b"x")
+                time.sleep(0.02)
+        self.close_connection = True
 
     def files(self, kind: str, repository: str, commit: str) -> dict[str, Stored] | None:
         found = self.server.repositories.get((kind, repository, commit))

@@ -27,6 +27,7 @@ from rocrate.rocrate import ROCrate
 
 from wframe.files import sha256_file
 from wframe.record.trace import nodes
+from wframe.record.verify import METADATA
 
 pytestmark = pytest.mark.xdist_group("dvc")
 
@@ -336,6 +337,15 @@ def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
     output = call(tmp_path, "wframe", "verify", str(changed), check=False)
     assert "results/tables/whole.csv: its bytes changed" in output
     assert "results/tables/whole.tex: missing" in output and "results/extra.csv: not part of the release" in output
+    with zipfile.ZipFile(release) as old, zipfile.ZipFile(changed, "w") as new:
+        for info in old.infolist():
+            content = old.read(info)
+            new.writestr(info, content.replace(b"MIT", b"WTF") if info.filename == METADATA else content)
+        with pytest.warns(UserWarning, match="Duplicate"):
+            new.writestr("results/tables/whole.csv", old.read("results/tables/whole.csv"))
+    output = call(tmp_path, "wframe", "verify", str(changed), check=False)
+    assert f"{METADATA}: SHA256SUMS has another hash of it" in output
+    assert "results/tables/whole.csv: is in the archive more than once" in output
     cut = tmp_path / "cut.zip"
     cut.write_bytes(release.read_bytes()[:-100])
     assert "not a complete zip file" in call(tmp_path, "wframe", "verify", str(cut), check=False)

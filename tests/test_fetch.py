@@ -1,10 +1,12 @@
 """Fetching, against a real HTTP server that misbehaves in all the ways that servers do."""
 
 import contextlib
+import gzip
 import hashlib
 import http.server
 import io
 import json
+import signal
 import socketserver
 import subprocess
 import sys
@@ -127,14 +129,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             for _ in range(40):
                 self.wfile.write(bytes(1_000_000))
-        elif what == "/trickle":
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(server.content)))
-            self.end_headers()
+        elif what.startswith("/trickle"):  # 50 bytes a second: of the body, in chunks, or of the headers already
+            begin = {"body": "Content-Length: 3000000\r\n\r\n", "chunk": "Transfer-Encoding: chunked\r\n\r\n9;"}
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + begin.get(what.rpartition("-")[2], "X: ").encode())
             with contextlib.suppress(OSError):
-                for byte in server.content[:300]:
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
+                for _ in range(3000):
+                    self.wfile.write(b"x")
                     time.sleep(0.02)
         elif what == "/versions":  # cut in the middle; then another version of the file
             tag = '"one"' if first else '"two"'
@@ -152,6 +152,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.connection.close()
         elif what == "/encoded":  # says that an archive is content-encoded
             self.send(200, rest, Content_Encoding="gzip")
+        elif what == "/compressed":  # compresses for the way, though asked not to
+            self.send(200, gzip.compress(rest), Content_Encoding="gzip")
         elif what == "/moved":
             self.send(302, b"", Location="/good")
         elif what == "/slow":
@@ -230,6 +232,7 @@ def test_a_complete_part_needs_no_more_bytes(tmp_path: Path, server: Server):
         ("/page", "the server sent a web page instead of the file"),
         ("/disguised", "it is a web page, not the file"),
         ("/wrong", "md5"),
+        ("/compressed", "bytes instead of"),
         ("/gone", "status 404"),
     ],
 )
@@ -330,6 +333,7 @@ def test_without_a_hash_or_a_tag_a_cut_off_download_begins_again(tmp_path: Path,
     [
         ("/empty", "the server sent an empty file"),
         ("/endless", "doesn't say how long the file is, and no hash is known"),
+        ("/compressed", "the server sends it compressed (gzip), though asked not to"),
     ],
 )
 def test_without_a_hash_what_might_be_cut_off_is_refused(
@@ -371,11 +375,15 @@ def test_a_server_that_goes_on_elsewhere_is_not_believed(tmp_path: Path, server:
     assert target(tmp_path).read_bytes() == CONTENT
 
 
-def test_a_trickle_is_silence(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch):
-    part = download.Part(tmp_path / "x.part")
-    impatient = download.Patience(timeout=2, tries=1, watched=0.3, slowest=500)
+@pytest.mark.parametrize("way", ["/trickle-body", "/trickle-chunk", "/trickle-header"])
+def test_a_trickle_is_silence(tmp_path: Path, server: Server, way: str):
+    """No read ever exceeds its time limit, but the whole would take days."""
+    impatient = download.Patience(timeout=0.4, tries=1)
+    begin = time.monotonic()
     with pytest.raises(Refused, match="Timeout"):
-        download.transfer(server.url("/trickle"), part, File(name="x"), True, impatient)
+        download.transfer(server.url(way), download.Part(tmp_path / "x.part"), File(name="x"), True, impatient)
+    assert time.monotonic() - begin < 5
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0), "nothing is watched any more"
 
 
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,16 @@ def test_a_server_that_recovers(hub: Hub, tmp_path: Path, trouble: int, route: s
     hub.troubles = {route: [trouble, trouble]}
     status, said = fetch(tmp_path, hub, registry(tmp_path, {"name": "data/train-0.parquet"}))
     assert status == 0, said
+
+
+@pytest.mark.parametrize("where", ["/tree/", "/resolve/", "/cdn/"])
+def test_a_trickle_is_silence(hub: Hub, tmp_path: Path, where: str):
+    """A server that sends 50 bytes a second is asked again; waiting would take a minute."""
+    hub.trickles[where] = 1
+    begin = time.monotonic()
+    status, said = fetch(tmp_path, hub, registry(tmp_path, {"name": "data/train-*.parquet"}))
+    assert status == 0 and left(tmp_path) == ["data/train-0.parquet", "data/train-1.parquet"], said
+    assert sum(where in asked for asked in hub.asked) >= 2 and time.monotonic() - begin < 40
 
 
 def test_a_token_is_used(hub: Hub, tmp_path: Path):

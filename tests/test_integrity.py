@@ -12,12 +12,13 @@ import pytest
 import yaml
 from conftest import ROOT, TINY, run
 
+from wframe.__main__ import main
 from wframe.config.edition import check, load
 from wframe.errors import UserError
 from wframe.jobs.keys import PARTS, key
 from wframe.record.check import missing
-from wframe.record.stamps import Step, check_reads, read_stamp, stamp_path
-from wframe.record.sweep import INCOMPLETE, litter, marker, stamped, sweep, unstamped
+from wframe.record.stamps import Step, check_reads, read_stamp, stamp_path, stamped
+from wframe.record.sweep import INCOMPLETE, litter, marker, sweep, unstamped
 
 
 @pytest.fixture
@@ -110,6 +111,53 @@ def test_deleted_and_exchanged_outputs_are_seen(copy: Path):
     stamp_path(frame).write_text("{")
     assert sweep(edition) == ({str(frame): "its stamp can't be read"}, {})
     assert marker(str(frame)).exists()
+
+
+def test_a_stamp_holds_for_its_own_output_only(copy: Path):
+    """Two runs exchanged together with their stamps, as by a wrong `mv`; each file still matches its stamp."""
+    edition = load("results/config.yaml")
+    pair = [Path(f"results/runs/whole/faces/all/base/{method}-0/0.safetensors") for method in ("frame", "wframe")]
+    for one, other in (pair, [stamp_path(path) for path in pair]):
+        one.rename("aside")
+        other.rename(one)
+        Path("aside").rename(other)
+    assert set(sweep(edition)[0]) == {str(path) for path in pair}
+
+
+def test_no_byte_of_a_stamp_can_change(copy: Path):
+    output = Path("results/tables/whole.csv")
+    whole, stamp = stamp_path(output).read_bytes(), read_stamp(output)
+    assert stamp is not None
+    for position in range(len(whole)):
+        content = bytearray(whole)
+        content[position] ^= 1
+        stamp_path(output).write_bytes(content)
+        read = read_stamp(output)
+        assert read is None or read | stamp == read, f"byte {position}: {content!r}"
+
+
+def test_without_any_record_everything_is_made_again(copy: Path):
+    shutil.rmtree(".snakemake")
+    shutil.rmtree("results/stamps")
+    stale, _ = sweep(load("results/config.yaml"))
+    assert {"results/manifest.json", "results/tables/whole.csv", "results/data/faces/all.npy"} <= set(stale)
+    assert len(stale) > 40
+
+
+@pytest.mark.parametrize("command", ["claims", "claims --summary", "report", "figures whole", "quality --out q.csv"])
+def test_commands_by_hand_refuse_what_was_edited(copy: Path, command: str, capsys: pytest.CaptureFixture):
+    claims = Path("results/claims.json")
+    claims.write_text(claims.read_text().replace("not run", "reproduced"))
+    assert main(command.split()) == 2
+    assert "results/claims.json: its bytes aren't those that rule claims wrote. Restore it" in capsys.readouterr().err
+
+
+def test_what_was_made_by_hand_is_made_again_by_the_workflow(copy: Path, monkeypatch: pytest.MonkeyPatch):
+    """A page written again and again by hand, as while changing its template."""
+    page = Path("results/report/index.html")
+    monkeypatch.setattr("wframe.report.page.main", lambda args: append(page))
+    assert main(["report"]) == main(["report"]) == 0
+    assert set(sweep(load("results/config.yaml"))[0]) == {str(page)}
 
 
 def test_no_step_reads_what_another_did_not_write(copy: Path):

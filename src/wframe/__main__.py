@@ -12,7 +12,7 @@ import platform
 import sys
 
 from wframe.errors import UserError
-from wframe.record.stamps import Step, check_reads, remove_stamps, write_stamps
+from wframe.record.stamps import Step, check_all, check_reads, forget, remove_stamps, write_stamps
 
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
@@ -52,6 +52,7 @@ COMMANDS = {
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
     "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),
 }
+READ_RESULTS = ("claims", "figures", "quality", "report")  # any of a results folder's files
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,10 +79,14 @@ def main(argv: list[str] | None = None) -> int:
         if step:
             check_reads(step)
             remove_stamps(step)
+        elif args.command in READ_RESULTS:
+            check_all(args.results)
         status = importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
         sys.stdout.flush()
         if step and status == 0:
             write_stamps(step)
+        elif not step and args.command in READ_RESULTS:
+            forget(args.results)
         return status
     except UserError as error:
         print(f"wframe {args.command}: {error}{_place()}", file=sys.stderr)

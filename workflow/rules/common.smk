@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 from wframe.claims.claim import load_claims
@@ -21,11 +22,17 @@ from wframe.errors import UserError
 from wframe.files import read_json, read_yaml
 from wframe.jobs import inputs, left_out, options, paths, runs
 from wframe.jobs.rules import Rules
-from wframe.record.sweep import explain, litter, sweep
+from wframe.record.stamps import explain
+from wframe.record.sweep import litter, sweep
 
 # on a cluster, the warning before a time limit goes to all processes of a job; only training handles it, and saves a
 # checkpoint
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+if set("{}") & set(str(workflow.basedir)):
+    raise WorkflowError(
+        f"{workflow.basedir}: Snakemake takes braces in this path for wildcards. Rename the folder."
+    )
 
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
@@ -38,6 +45,20 @@ try:
     DATA = EDITION.data_path("")
 except UserError as error:
     raise WorkflowError(str(error))
+
+# the image in which jobs run with --sdm apptainer: docs/container.md
+IMAGE = os.environ.get("WFRAME_IMAGE")
+if (
+    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    and not IMAGE
+):
+    raise WorkflowError(
+        "--sdm apptainer: WFRAME_IMAGE must name the image's file; docs/container.md says how to make it"
+    )
+
+
+container: IMAGE
+
 
 RULES = Rules(EDITION)
 of, step = RULES.of, RULES.step

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,24 +15,14 @@ import urllib3
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from wframe.data.patience import Patience, watched
 from wframe.data.refused import Refused
 from wframe.data.registry import File
 from wframe.errors import UserError
 
 BLOCK = 1 << 16
 BUSY = (408, 429, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server."""
-
-    timeout: float = 30.0  # seconds without a byte
-    tries: int = 5  # times that a source is asked again
-    pause: float = 2.0  # seconds before the second time, doubled with each further one
-    longest: float = 60.0  # most seconds that a server's Retry-After is honoured
-    slowest: float = 500.0  # bytes a second, over `watched` seconds: less counts as silence
-    watched: float = 60.0
+ARCHIVE = re.compile(r"\.(zip|tar(\.\w+)?|tgz)$")  # these show by themselves whether they are whole
 
 
 class Part(NamedTuple):
@@ -91,7 +80,11 @@ def transfer(url: str, part: Part, file: File, hash_known: bool, patience: Patie
         try:
             if part.size and not (hash_known or part.tag):
                 part.drop()
-            with requests.get(url, headers=_ask(part), stream=True, timeout=patience.timeout) as answer:
+            with (
+                watched(patience) as counters,
+                requests.get(url, headers=_ask(part), stream=True, timeout=patience.timeout) as answer,
+            ):
+                counters.append(answer.raw.tell)
                 if answer.status_code in BUSY:
                     reason = f"status {answer.status_code}"
                     pause = max(pause, min(_retry_after(answer), patience.longest))
@@ -105,13 +98,14 @@ def transfer(url: str, part: Part, file: File, hash_known: bool, patience: Patie
                 if answer.status_code not in (200, 206):
                     raise Refused(f"status {answer.status_code}")
                 refuse_pages(answer, file.name)
+                _refuse_compressed(answer, file, hash_known)
                 have = _continues(answer, part, hash_known)
                 length = _length(answer)
                 _check_length(have, length, file, hash_known)
                 _check_disk(part, file, length)
-                _receive(answer, part, file, have, patience)
+                _receive(answer, part, file, have)
                 return
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
             reason = f"{type(error).__name__} after {part.size:,} bytes"
     raise Refused(f"{reason}, {patience.tries} times")
 
@@ -148,32 +142,26 @@ def _check_length(have: int, length: int | None, file: File, hash_known: bool) -
         raise Refused("the server sent an empty file")
     if file.size is not None and length is not None and have + length > file.size:
         raise Refused(f"the server has {have + length:,} bytes instead of {file.size:,}")
-    archive = re.search(r"\.(zip|tar(\.\w+)?|tgz)$", file.name)
-    if length is None and not (hash_known or file.size or archive):
+    if length is None and not (hash_known or file.size or ARCHIVE.search(file.name)):
         raise Refused("the server doesn't say how long the file is, and no hash is known: it might be cut off")
 
 
-def _receive(answer: requests.Response, part: Part, file: File, have: int, patience: Patience) -> None:
+def _receive(answer: requests.Response, part: Part, file: File, have: int) -> None:
     """Write what the server sends, as it is sent, after the `have` bytes that are kept."""
     length = _length(answer)
     limit = file.size or (have + length if length is not None else None)
     if not have:
         part.begin(tag_of(answer))
-    watched, since = time.monotonic(), 0
     with part.path.open("ab" if have else "wb") as stream, _progress(file.name, limit, have) as advance:
         # read1: what has come, however little; a full block could take a slow server hours
         while block := answer.raw.read1(BLOCK, decode_content=False):
             stream.write(block)
             advance(len(block))
-            have, since = have + len(block), since + len(block)
+            have += len(block)
             if limit is not None and have > limit:
                 stream.close()
                 part.drop()
                 raise Refused(f"the server sends more than {limit:,} bytes")
-            if (passed := time.monotonic() - watched) > patience.watched:
-                if since < patience.slowest * passed:
-                    raise requests.Timeout(f"{since / passed:.0f} bytes a second")
-                watched, since = time.monotonic(), 0
 
 
 def _retry_after(answer: requests.Response) -> float:
@@ -190,6 +178,16 @@ def refuse_pages(answer: requests.Response, name: str) -> None:
     """See a web page that poses as the file, before it is stored."""
     if answer.headers.get("Content-Type", "").startswith("text/html") and not name.endswith(".html"):
         raise Refused("the server sent a web page instead of the file (a quota, a login or a licence form)")
+
+
+def _refuse_compressed(answer: requests.Response, file: File, hash_known: bool) -> None:
+    """See what was compressed for the way although that wasn't asked for; it would be kept as it came.
+
+    Some servers call an archive encoded as it is: a known hash, or else the archive itself, shows whether it is whole.
+    """
+    encoding = answer.headers.get("Content-Encoding", "identity")
+    if encoding != "identity" and not hash_known and not ARCHIVE.search(file.name):
+        raise Refused(f"the server sends it compressed ({encoding}), though asked not to, and no hash is known")
 
 
 def _check_disk(part: Part, file: File, length: int | None) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wframe.data import hub
-from wframe.data.download import Part, Patience, check_disk, transfer
+from wframe.data.download import Part, check_disk, transfer
+from wframe.data.patience import Patience
 from wframe.data.records import STAMP, alone, files_of, here, keep_in_lock, missing_patterns, read_lock
 from wframe.data.refused import Refused
 from wframe.data.registry import REGISTRY, Copy, Entry, File, data_folder, known
@@ -37,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
     add("--registry", type=Path, default=REGISTRY)
     add("--offline", action="store_true", help="ask no server: check what is here, and use the Hub's local cache")
-    add("--timeout", type=float, default=Patience.timeout, help="seconds without a byte before a server is given up")
+    add(
+        "--timeout",
+        type=float,
+        default=Patience.timeout,
+        help="seconds without a byte before a server is given up; twice as long with less than 500 bytes a second, too",
+    )
     add("--tries", type=int, default=Patience.tries)
     add("--pause", type=float, default=Patience.pause, help="seconds before asking again, doubled each time")
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from wframe.data.download import BUSY, Patience
+from wframe.data.download import BUSY
+from wframe.data.patience import Patience, watched
 from wframe.data.refused import Refused
 
 T = TypeVar("T")
@@ -124,13 +125,36 @@ def _patiently(where: Place, ask: Callable[[], T], patience: Patience) -> T:
     """Ask; ask again, with growing pauses, where the server is only busy or the connection broke."""
     for attempt in range(1, patience.tries + 1):
         try:
-            with _reasons(where):
+            with _reasons(where), watched(patience) as counters, _over_http(counters):
                 return ask()
         except Refused as reason:
             if not reason.again or attempt == patience.tries:
                 raise
             time.sleep(min(patience.pause * 2 ** (attempt - 1), patience.longest))
     raise AssertionError("at least one try")
+
+
+@contextmanager
+def _over_http(counters: list[Callable[[], int]]) -> Iterator[None]:
+    """Have the client use plain HTTP, and add counters of what comes.
+
+    Its other protocol, Xet, receives in threads of its own, which an alarm can't interrupt. The growing file tells too
+    little: the client writes 10 MB at a time.
+    """
+    from huggingface_hub import constants, get_session
+
+    def hook(answer: Any) -> None:
+        counters.append(lambda: answer.num_bytes_downloaded)
+
+    client = get_session()
+    hooks, xet = client.event_hooks, constants.HF_HUB_DISABLE_XET
+    client.event_hooks = hooks | {"response": [*hooks["response"], hook]}
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        client.event_hooks = hooks
+        constants.HF_HUB_DISABLE_XET = xet
 
 
 def _by_cache(path: Path) -> Remote | None:

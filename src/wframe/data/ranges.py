@@ -9,7 +9,8 @@ from typing import Any
 import requests
 import urllib3
 
-from wframe.data.download import BUSY, Patience, refuse_pages, tag_of
+from wframe.data.download import BUSY, refuse_pages, tag_of
+from wframe.data.patience import Patience, watched
 from wframe.data.refused import Refused
 
 BLOCK = 1 << 18  # bytes read at once, at least
@@ -73,13 +74,17 @@ class RemoteFile(io.RawIOBase):
                 pause *= 2
             try:
                 self.requests += 1
-                with self.session.get(self.url, headers=headers, stream=True, timeout=self.patience.timeout) as answer:
+                with (
+                    watched(self.patience) as counters,
+                    self.session.get(self.url, headers=headers, stream=True, timeout=self.patience.timeout) as answer,
+                ):
+                    counters.append(answer.raw.tell)
                     if answer.status_code in BUSY:
                         reason = f"status {answer.status_code}"
                         continue
                     self._check(answer, start, count)
                     return self._receive(answer, count)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
                 reason = f"{type(error).__name__} at byte {start:,}"
         raise Refused(f"{reason}, {self.patience.tries} times")
 
@@ -101,16 +106,13 @@ class RemoteFile(io.RawIOBase):
         self.size, self.tag = version
 
     def _receive(self, answer: requests.Response, count: int) -> bytes:
-        """Return what the server sends, if it is `count` bytes; a trickle is no better than silence."""
-        content, since = b"", time.monotonic()
+        """Return what the server sends, if it is `count` bytes."""
+        content = b""
         while block := answer.raw.read1(BLOCK, decode_content=False):
             content += block
             self.received += len(block)
-            passed = time.monotonic() - since
             if len(content) > count:
                 raise Refused(f"the server sends more than the {count:,} bytes asked for")
-            if passed > self.patience.watched and len(content) < self.patience.slowest * passed:
-                raise requests.Timeout("a trickle")
         if len(content) < count:
             raise requests.ConnectionError("cut off")
         return content

@@ -8,7 +8,8 @@ from typing import IO
 from safetensors.numpy import save_file
 
 from wframe.data.archive import read_tensors
-from wframe.data.download import Part, Patience, as_size, transfer
+from wframe.data.download import Part, as_size, transfer
+from wframe.data.patience import Patience
 from wframe.data.ranges import BLOCK, NoRanges, RemoteFile
 from wframe.data.refused import Refused
 from wframe.data.registry import File

@@ -16,8 +16,9 @@ import yaml
 
 from wframe.config import edition as editions
 from wframe.config.edition import Edition
-from wframe.data.download import Patience, as_size
+from wframe.data.download import as_size
 from wframe.data.fetch import NotFetched, by_hand, fetch
+from wframe.data.patience import Patience
 from wframe.data.records import local_state, read_stamp
 from wframe.data.registry import REGISTRY, Copy, Entry, data_folder, known
 from wframe.data.status import download_size, free_disk

@@ -6,12 +6,13 @@ stale, whatever time stamps or Snakemake's own records say.
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from wframe.config.edition import Edition
-from wframe.files import sha256_file, sha256_json
+from wframe.files import sha256_json
 from wframe.jobs import inputs, options
-from wframe.runtime.code import SOURCE, code_hash
+from wframe.runtime.code import SOURCE, code_hash, file_hash
 
 Part = Callable[..., Any]  # takes the edition and the rule's wildcards
 
@@ -38,7 +39,7 @@ def _group_size(edition: Edition) -> int:
 
 
 def _claims(edition: Edition) -> str:
-    return sha256_file(os.environ.get("WFRAME_CLAIMS") or SOURCE.parents[1] / "config/claims.yaml")
+    return file_hash(Path(os.environ.get("WFRAME_CLAIMS") or SOURCE.parents[1] / "config/claims.yaml"))
 
 
 # rule → the parts of its key

@@ -13,8 +13,8 @@ from pathlib import Path
 from wframe.config import edition as editions
 from wframe.errors import UserError
 from wframe.files import read_json, read_yaml, sha256_file
-from wframe.record.stamps import RESULTS
-from wframe.record.sweep import litter, stamped, sweep
+from wframe.record.stamps import RESULTS, stamped
+from wframe.record.sweep import litter, sweep
 from wframe.runtime.code import SOURCE
 
 CHECKOUT = SOURCE.parents[1]

@@ -1,8 +1,6 @@
 """results/manifest.json: the hash of every output, the step and inputs that made it, and the record of every run."""
 
-import base64
 import importlib.metadata
-import json
 import platform
 import subprocess
 import tomllib
@@ -12,6 +10,7 @@ from typing import Any
 from wframe.config.edition import Edition
 from wframe.files import read_json, sha256_file, sha256_json
 from wframe.jobs.runs import runs
+from wframe.record.stamps import read_stamp, stamped
 from wframe.runtime.code import SOURCE
 from wframe.runtime.machine import versions
 
@@ -66,29 +65,15 @@ def page_entry(path: Path, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]
 
 
 def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
-    """Return Snakemake's records beside `results`: output → {"rule", "inputs"}, inputs relative to `results`.
+    """Return what the stamps say: output → {"rule", "inputs"}, inputs relative to `results`.
 
     Raw inputs, outside `results`, are listed in the manifests of the prepared images instead.
     """
-    folder = results.parent / ".snakemake" / "metadata"
     steps = {}
-    for file in folder.rglob("*") if folder.is_dir() else []:
-        if file.is_file():
-            # the output's path in base64; a long one is split into folders whose names begin with @
-            coded = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
-            output = Path(base64.urlsafe_b64decode(coded).decode())
-            if output.is_relative_to(results.name):
-                try:
-                    record = json.loads(file.read_text(encoding="utf-8"))
-                except ValueError:  # left by a kill; Snakemake itself ignores it too
-                    continue
-                inputs = [Path(name) for name in record["input"]]
-                steps[str(output.relative_to(results.name))] = {
-                    "rule": record["rule"],
-                    "inputs": [
-                        str(name.relative_to(results.name)) for name in inputs if name.is_relative_to(results.name)
-                    ],
-                }
+    for output in stamped(results):
+        if stamp := read_stamp(output, results):
+            inputs = [str(Path(name).relative_to(results.name)) for name in stamp["inputs"]]
+            steps[str(output.relative_to(results))] = {"rule": stamp["rule"], "inputs": inputs}
     return steps
 
 

@@ -1,6 +1,7 @@
 """`wframe publish`: pack code and results into one archive with RO-Crate metadata, which others can verify."""
 
 import argparse
+import hashlib
 import io
 import mimetypes
 import subprocess
@@ -19,6 +20,7 @@ from wframe.files import atomic_write, read_json, read_yaml, sha256_file
 from wframe.record.check import check, edition_file
 from wframe.record.manifest import git_state
 from wframe.record.stamps import RESULTS, STAMPS
+from wframe.record.verify import METADATA
 
 RECORDS = Path(".snakemake/metadata")  # with it, `snakemake -n` finds nothing to do in the unpacked archive
 
@@ -101,9 +103,13 @@ def describe(files: list[Path], manifest: dict[str, Any], commit: str) -> ROCrat
         entity["sha256"] = hashes[name]
         entity["contentSize"] = str(Path(name).stat().st_size)
         entity["encodingFormat"] = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
-    crate.add_file(io.StringIO(sums), "SHA256SUMS", properties={"name": "for `sha256sum -c SHA256SUMS`"})
+    sums = io.StringIO()
+    crate.add_file(sums, "SHA256SUMS", properties={"name": "for `sha256sum -c SHA256SUMS`"})
     add_actions(crate, entities, manifest)
+    metadata = b"".join(piece for _, piece in crate.metadata.stream())
+    hashes[METADATA] = hashlib.sha256(metadata).hexdigest()
+    sums.write("".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items())))
+    sums.seek(0)
     return crate
 
 

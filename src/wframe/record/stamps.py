@@ -1,15 +1,15 @@
 """Stamps: the hash of each output and of what it was made from, written by the step that made it.
 
 The stamp of `results/tables/whole.csv` is `results/stamps/tables/whole.csv.json`: the rule, its wildcards and key (see
-`jobs/keys.py`), and the SHA-256 of the output and of its inputs. Each step first checks its inputs against their
-stamps, so an edited or damaged file never becomes part of another result.
+`jobs/keys.py`), the SHA-256 of the output and of its inputs, and a seal over all this and the output's name. Each step
+first checks its inputs against their stamps, so an edited or damaged file never becomes part of another result.
 """
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from wframe.errors import UserError
-from wframe.files import read_json, sha256_file, write_json
+from wframe.files import read_json, sha256_file, sha256_json, write_json
 
 RESULTS = Path("results")  # where the workflow's rules write
 STAMPS = RESULTS / "stamps"
@@ -25,20 +25,35 @@ class Step(NamedTuple):
     writes: list[str]
 
 
-def stamp_path(output: str | Path) -> Path:
+def stamp_path(output: str | Path, results: Path = RESULTS) -> Path:
     """Return where an output's stamp is."""
-    name = Path(output).relative_to(RESULTS)
-    return STAMPS / name.with_name(f"{name.name}.json")
+    name = Path(output).relative_to(results)
+    return results / STAMPS.name / name.with_name(f"{name.name}.json")
 
 
-def read_stamp(output: str | Path) -> dict[str, Any] | None:
-    """Return an output's stamp; None if it is missing or can't be read."""
-    path = stamp_path(output)
+def stamped(results: Path = RESULTS) -> list[Path]:
+    """Return the outputs that have stamps, whether or not they still exist."""
+    folder = results / STAMPS.name
+    files = folder.rglob("*.json") if folder.is_dir() else []
+    return sorted(results / file.relative_to(folder).with_suffix("") for file in files)
+
+
+def read_stamp(output: str | Path, results: Path = RESULTS) -> dict[str, Any] | None:
+    """Return an output's stamp; None if it is missing, damaged, edited or another output's.
+
+    Its seal is the hash of all that it says. Stamps written before there were seals have none.
+    """
+    path = stamp_path(output, results)
     try:
         stamp = read_json(path) if path.exists() else None
     except UserError:
         return None
-    return stamp if isinstance(stamp, dict) and {"rule", "wildcards", "key", "sha256", "inputs"} <= set(stamp) else None
+    if not isinstance(stamp, dict) or not {"rule", "wildcards", "key", "sha256", "inputs"} <= set(stamp):
+        return None
+    seal = stamp.pop("seal", None)
+    if seal is not None and seal != sha256_json(stamp | {"output": str(Path(output).relative_to(results))}):
+        return None
+    return stamp
 
 
 def is_result(path: str | Path) -> bool:
@@ -46,9 +61,9 @@ def is_result(path: str | Path) -> bool:
     return Path(path).is_relative_to(RESULTS)
 
 
-def changed(output: str | Path) -> str | None:
+def changed(output: str | Path, results: Path = RESULTS) -> str | None:
     """Return how an existing output differs from its stamp; None if it doesn't. A missing stamp is a difference."""
-    stamp = read_stamp(output)
+    stamp = read_stamp(output, results)
     if stamp is None:
         return "nothing records how it was made"
     if sha256_file(output) != stamp["sha256"]:
@@ -81,6 +96,29 @@ def check_reads(step: Step) -> None:
             raise UserError(f"{name}: {problem}. {advice(name)}")
 
 
+def check_all(results: Path) -> None:
+    """Refuse a results folder in which anything has changed: a step run by hand may read any of it.
+
+    Raises:
+        UserError: names the files and what to do.
+    """
+    found = {path: changed(path, results) for path in stamped(results) if path.exists()}
+    if drifted := {str(path): problem for path, problem in found.items() if problem}:
+        raise UserError(explain(drifted))
+
+
+def forget(results: Path) -> None:
+    """Remove the stamps of what a step run by hand has just written: the workflow will make it again."""
+    for output in stamped(results):
+        if output.exists() and changed(output, results):
+            stamp_path(output, results).unlink()
+
+
+def explain(drifted: dict[str, str]) -> str:
+    """Return a message about drifted outputs, one line per file."""
+    return "\n".join(f"{name}: {why}. {advice(name)}" for name, why in drifted.items())
+
+
 def advice(name: str | Path) -> str:
     """Return how to restore a file."""
     return f"Restore it (dvc checkout {name}), or delete it and run `snakemake {name}`."
@@ -98,5 +136,7 @@ def write_stamps(step: Step) -> None:
     inputs = {name: sha256_file(name) for name in step.reads if Path(name).is_file()}
     for name in step.writes:
         if is_result(name) and Path(name).is_file():
-            stamp = {"rule": step.rule, "wildcards": step.wildcards, "key": step.key, "inputs": inputs}
-            write_json(stamp_path(name), stamp | {"sha256": sha256_file(name)})
+            stamp: dict[str, Any] = {"rule": step.rule, "wildcards": step.wildcards, "key": step.key}
+            stamp |= {"inputs": inputs, "sha256": sha256_file(name)}
+            seal = sha256_json(stamp | {"output": str(Path(name).relative_to(RESULTS))})
+            write_json(stamp_path(name), stamp | {"seal": seal})

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wframe.config.edition import Edition
 from wframe.jobs.keys import PARTS, key
-from wframe.record.stamps import RESULTS, STAMPS, advice, changed, read_stamp, stamp_path
+from wframe.record.stamps import RESULTS, changed, read_stamp, stamp_path, stamped
 
 INCOMPLETE = Path(".snakemake/incomplete")
 MARK = {"external_jobid": None, "stale": True}  # Snakemake's own markers have no "stale"
@@ -48,12 +48,6 @@ def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
         stale[str(output)] = "nothing records how it was made"
     mark(stale)
     return stale, drifted
-
-
-def stamped() -> list[Path]:
-    """Return the outputs that have stamps, whether or not they still exist."""
-    files = STAMPS.rglob("*.json") if STAMPS.is_dir() else []
-    return sorted(RESULTS / file.relative_to(STAMPS).with_suffix("") for file in files)
 
 
 def unstamped() -> list[Path]:
@@ -102,11 +96,6 @@ def marker(name: str) -> Path:
     coded = base64.urlsafe_b64encode(name.encode()).decode()
     parts = [coded[i : i + NAME] for i in range(0, len(coded), NAME)]
     return INCOMPLETE.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
-
-
-def explain(drifted: dict[str, str]) -> str:
-    """Return a message about drifted outputs, one line per file."""
-    return "\n".join(f"{name}: {why}. {advice(name)}" for name, why in drifted.items())
 
 
 def litter(remove: bool = False) -> list[Path]:

@@ -37,13 +37,14 @@ def main(args: argparse.Namespace) -> int:
 def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
     """Return the problems (file → reason), and a one-line summary of what was compared.
 
-    Every file must match the metadata, SHA256SUMS and the manifest of results. The manifest may list image arrays that
-    the release left out.
+    Every file must match the metadata, SHA256SUMS and the manifest of results; the metadata must match SHA256SUMS. The
+    manifest may list image arrays that the release left out.
 
     Raises:
         UserError: the archive wasn't made by `wframe publish`.
     """
-    names = {info.filename for info in archive.infolist() if not info.is_dir()}
+    members = [info.filename for info in archive.infolist() if not info.is_dir()]
+    names = set(members)
     for name in (METADATA, "SHA256SUMS", MANIFEST):
         if name not in names:
             raise UserError(f"{archive.filename}: has no {name}, so it isn't a release made by `wframe publish`")
@@ -52,8 +53,12 @@ def verify(archive: zipfile.ZipFile) -> tuple[dict[str, str], str]:
     manifest = json.loads(archive.read(MANIFEST))
     results = {f"results/{name}": entry["sha256"] for name, entry in manifest["outputs"].items()}
     problems = {}
+    if listed.get(METADATA) != _sha256(archive, METADATA):
+        problems[METADATA] = "SHA256SUMS has another hash of it"
     for name in (names | set(described) | set(listed)) - {METADATA, "SHA256SUMS"}:
-        if name not in names:
+        if members.count(name) > 1:
+            problems[name] = "is in the archive more than once"
+        elif name not in names:
             problems[name] = "missing"
         elif name not in described or name not in listed:
             problems[name] = "not part of the release"

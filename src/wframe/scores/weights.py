@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from wframe.data.download import Patience
 from wframe.data.fetch import fetch
+from wframe.data.patience import Patience
 from wframe.data.registry import REGISTRY, data_folder, load_registry
 from wframe.errors import UserError
 from wframe.files import sha256_file, write_json
