@@ -14,6 +14,9 @@ if "edition" not in config:
 include: "workflow/rules/common.smk"
 
 
+container: IMAGE
+
+
 wildcard_constraints:
     dataset="|".join(EDITION.datasets),
     study="|".join(EDITION.studies),

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 from wframe.claims.claim import load_claims
@@ -21,44 +20,24 @@ from wframe.data.registry import known
 from wframe.errors import UserError
 from wframe.files import read_json, read_yaml
 from wframe.jobs import inputs, left_out, options, paths, runs
-from wframe.jobs.rules import Rules
+from wframe.jobs.rules import Rules, image
 from wframe.record.stamps import explain
 from wframe.record.sweep import litter, sweep
 
-# on a cluster, the warning before a time limit goes to all processes of a job; only training handles it, and saves a
-# checkpoint
+# a cluster's warning before a time limit goes to all processes; only training handles it
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-if set("{}") & set(str(workflow.basedir)):
-    raise WorkflowError(
-        f"{workflow.basedir}: Snakemake takes braces in this path for wildcards. Rename the folder."
-    )
-
-INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
+INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 try:
-    for file in workflow.configfiles:  # Snakemake itself accepts duplicate keys
-        read_yaml(file)
+    _ = [read_yaml(file) for file in workflow.configfiles]  # Snakemake itself accepts duplicate keys
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
     known([*EDITION.inputs(), *EDITION.without], Path(INPUTS))
     DATA = EDITION.data_path("")
+    IMAGE = image(str(workflow.basedir), workflow.deployment_settings)
 except UserError as error:
     raise WorkflowError(str(error))
-
-# the image in which jobs run with --sdm apptainer: docs/container.md
-IMAGE = os.environ.get("WFRAME_IMAGE")
-if (
-    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
-    and not IMAGE
-):
-    raise WorkflowError(
-        "--sdm apptainer: WFRAME_IMAGE must name the image's file; docs/container.md says how to make it"
-    )
-
-
-container: IMAGE
-
 
 RULES = Rules(EDITION)
 of, step = RULES.of, RULES.step
@@ -103,7 +82,7 @@ def of_made(function, *arguments):
     return call
 
 
-# before anything runs: refuse results that have changed since their step wrote them, and mark stale ones to be remade
+# before anything runs: refuse results that have changed, and mark stale ones to be remade
 if workflow.is_main_process and "WFRAME_NO_SWEEP" not in os.environ:
     litter(remove=True)
     _, drifted = sweep(EDITION)

@@ -105,7 +105,7 @@ def draw_curves(
             method: groups_of(curves[(curves["dataset"] == dataset) & (curves["method"] == method)], measure)
             for method in store.study(study).methods
         }
-        every = pd.concat([part.stack(part.columns.names, future_stack=True) for part in groups.values()])
+        every = pd.Series(np.concatenate([part.to_numpy().ravel() for part in groups.values()]))
         if measure == "R":
             log_if_wide(axes, every)
         else:

@@ -1,12 +1,30 @@
 """The workflow rules' inputs and parameters, as functions of the edition and a rule's wildcards."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 from wframe.config.edition import Edition
+from wframe.errors import UserError
 from wframe.jobs.keys import key
 from wframe.jobs.paths import INPUTS_RECORD
+
+
+def image(checkout: str, deployment: Any) -> str | None:
+    """Return the image that jobs run in with --sdm apptainer (docs/container.md), if one is named.
+
+    Raises:
+        UserError: there has to be one, or the checkout's path has braces.
+    """
+    if set("{}") & set(checkout):
+        raise UserError(f"{checkout}: Snakemake takes braces in this path for wildcards. Rename the folder.")
+    named = os.environ.get("WFRAME_IMAGE")
+    if any(method.name == "APPTAINER" for method in deployment.deployment_method) and not named:
+        raise UserError(
+            "--sdm apptainer: WFRAME_IMAGE must name the image's file; docs/container.md says how to make it"
+        )
+    return named
 
 
 class Rules:
