@@ -16,6 +16,7 @@ from wframe.record.stamps import Step, check_reads, remove_stamps, write_stamps
 
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
+    "my-images": ("wframe.use.my_images", "learn your own images: from a folder of class folders to a page"),
     "data": ("wframe.data.status", "list which inputs are present, missing or corrupt, and what to do"),
     "inputs": ("wframe.jobs.gather", "fetch and check all inputs of an edition, or report what is missing"),
     "prepare": ("wframe.data.prepare", "convert the images of one class to a uint8 array with a manifest"),

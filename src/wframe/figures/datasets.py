@@ -36,7 +36,7 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
             rows += [(dataset, class_, setting, group, name) for name in ("observed", *runs)]
         for column, title in enumerate(["observed", *(METHODS[method] for method in runs)]):
             grid[0, column].set_title(title)
-        label = store.title(dataset) + ("" if class_ == "all" else f", class {class_}")
+        label = store.class_title(dataset, class_)
         yield Figure(
             joined("samples", dataset, class_, *([] if setting == "base" else [setting])),
             label,
