@@ -17,7 +17,9 @@ from wframe.record.summary import Summary, Value, read
 
 START = 1e-4  # relative difference of R where two runs begin to differ: rounding's is at most a tenth of this
 GROWTH = 100.0  # at most, from one iteration to the next, what rounding grows by
-CLOSE = 0.01  # relative difference of R that is called rounding to the end; two seeds are further apart
+# relative difference of R that is called rounding to the end: a fifth of how far two seeds' final R are apart
+# (docs/measurements/precision.md)
+CLOSE = 0.01
 BASELINES = 0.25  # the same of a baseline's numbers: adversarial training amplifies more
 SHOWN = 12  # differences of a kind that are listed
 
