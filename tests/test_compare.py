@@ -90,16 +90,16 @@ def test_a_changed_r_a_changed_value_and_a_changed_verdict_are_named(
 ):
     alter_samples(copy)
     alter_curves(copy, lambda R, t: R.where(t != 2, R * 1.001))
-    table = pd.read_csv(copy / "tables/collapse.csv")
-    table["R_start"] *= 1.05
-    table.to_csv(copy / "tables/collapse.csv", index=False)
+    table = pd.read_csv(copy / "tables/whole.csv")
+    table.loc[0, "R_start"] *= 1.05
+    table.to_csv(copy / "tables/whole.csv", index=False)
     claims = json.loads((copy / "claims.json").read_text())
     claims["claims"][0]["verdict"] = "reproduced"
     (copy / "claims.json").write_text(json.dumps(claims))
     found = compare(read(copy), ours)
     (changed,) = [run for run in found.runs if run.state != "identical"]
     assert (changed.name, changed.state, changed.since) == (RUN, "differs", 2)
-    assert len(found.tables) == 1 and "tables/collapse, faces/all/literal, R_start" in found.tables[0]
+    assert len(found.tables) == 1 and "tables/whole, faces/all/base, R_start" in found.tables[0]
     assert len(found.verdicts) == 1 and found.verdicts[0].startswith(claims["claims"][0]["id"])
     assert f"{RUN}: differs from iteration 2" in "\n".join(details(found))
     assert main(["compare", str(copy), str(tiny), "--brief"]) == 1

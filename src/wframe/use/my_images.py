@@ -19,13 +19,14 @@ from wframe.data.groups import count_groups
 from wframe.data.look import Found, file_names, look
 from wframe.data.registry import data_folder, known
 from wframe.data.status import download_size
-from wframe.engine.speed import device_name, measure_rate
+from wframe.engine.speed import device_name
 from wframe.errors import UserError
 from wframe.files import atomic_write
+from wframe.jobs.plan import on_this_machine
 from wframe.jobs.runs import run_flops, runs
 from wframe.results.text import duration
 from wframe.runtime.code import SOURCE
-from wframe.runtime.process import choose_device, configure_process
+from wframe.runtime.process import choose_device
 
 CHECKOUT = SOURCE.parents[1]
 REGISTRY = CHECKOUT / "config/inputs.yaml"
@@ -207,14 +208,13 @@ def write(path: Path, values: dict[str, Any], replace: bool, folder: Path) -> No
 def takes(edition: Edition, found: dict[str, Found]) -> str:
     """Return what learning will take on this machine, by a rate that is measured now."""
     learning, size = edition.learning, edition.datasets[DATASET].size
-    flops = 0.0
+    clock, seconds = on_this_machine(), 0.0
     for run in runs(edition):
         groups = count_groups(found[run.class_].images, learning.M, edition.studies[STUDY].groups)
-        flops += run_flops(edition, STUDY, DATASET, run.setting, run.method, groups)
-    device = choose_device("auto")
-    configure_process(None)
-    seconds = flops / measure_rate(size, device)
+        flops = run_flops(edition, STUDY, DATASET, run.setting, run.method, groups)
+        seconds += clock(flops, size, learning.precision)
+    device = device_name(choose_device("auto"))
     return (
         f"{' and '.join(METHODS.values())}, {size}×{size} pixels, T = {learning.T} iterations of L = {learning.L} "
-        f"steps: about {duration(seconds)} of learning on this machine ({device_name(device)})."
+        f"steps: about {duration(seconds)} of learning on this machine ({device})."
     )

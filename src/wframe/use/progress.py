@@ -1,6 +1,7 @@
 """`wframe progress`: how far a run is, at any time, from its files alone: also from another machine of a cluster."""
 
 import argparse
+import math
 import re
 import sys
 import time
@@ -12,12 +13,13 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from wframe.baselines.cost import training_cost
 from wframe.config.devices import seconds_on
 from wframe.config.edition import Edition
 from wframe.errors import UserError
 from wframe.files import read_json
 from wframe.jobs.left_out import load_made
-from wframe.jobs.plan import baseline_row, groups_of_class
+from wframe.jobs.plan import groups_of_class
 from wframe.jobs.runs import Run, run_flops, runs
 from wframe.results.text import duration
 from wframe.runtime.progress import last_report
@@ -46,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
     works += [of_baseline(args.results, edition, name) for name in edition.baselines]
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(as_table(works))
-    console.print("\n".join(summary(edition, works)))
+    console.print("\n".join(summary(works)))
     for work in works:
         for log in work.failed:
             console.print(f"[red]failed[/]: {log}: {last_line(log)}", soft_wrap=True)
@@ -69,6 +71,7 @@ class Work:
     title: tuple[str, str, str, str]  # study, dataset and class, setting, method
     length: int | None  # iterations
     flops: float
+    planned: float | None  # seconds, where the edition names its GPU
     shards: list[Shard]
     R: float | None = None
     groups: int | None = None
@@ -95,15 +98,17 @@ def of_run(results: Path, edition: Edition, run: Run) -> Work:
     """Return how far a run is."""
     groups = groups_of_class(edition, run.study, run.dataset, run.class_, results)
     flops = run_flops(edition, run.study, run.dataset, run.setting, run.method, groups or 1)
+    gpu = edition.job.gpu
     names = [f"{run.folder}/{shard}" for shard in range(run.shards)]
     shards, failed = _shards(results, [("runs", "train", name) for name in names])
     ends = [results / "runs" / f"{name}.parquet" for name in names]
     constants = edition.constants(run.study, run.dataset, run.setting, run.method)
+    planned = seconds_on(gpu, flops, constants.precision) if gpu else None
     place = run.dataset if run.class_ == "all" else f"{run.dataset}/{run.class_}"
     title = (run.study, place, run.setting, f"{run.method}" + (f" ({run.repeat})" if run.repeat else ""))
     R = _last_R([path for path, shard in zip(ends, shards, strict=True) if shard.state == "finished"])
     R = R if R is not None else _said_R(shards)
-    return Work(title, constants.T, flops, shards, R, groups, failed)
+    return Work(title, constants.T, flops.total, planned, shards, R, groups, failed)
 
 
 def of_baseline(results: Path, edition: Edition, name: str) -> Work:
@@ -112,7 +117,8 @@ def of_baseline(results: Path, edition: Edition, name: str) -> Work:
     names = [f"{name}/{repeat}" for repeat in range(entry.repeats)]
     shards, failed = _shards(results, [("baselines", "baselines", one) for one in names])
     title = ("baselines", entry.dataset, name, entry.model)
-    return Work(title, None, baseline_row(edition, name)["flops"], shards, failed=failed)
+    cost = training_cost(entry, edition.datasets[entry.dataset].size)
+    return Work(title, None, cost.flops * entry.repeats, None, shards, failed=failed)
 
 
 def _shards(results: Path, places: list[tuple[str, str, str]]) -> tuple[list[Shard], list[Path]]:
@@ -170,9 +176,8 @@ def as_table(works: list[Work]) -> Table:
         state = f"[{STYLES[work.state]}]{in_words(work)}[/]"
         length = "" if work.length is None else f"{round(work.share * work.length)} of {work.length}"
         time_ = duration(work.seconds) if work.seconds else ""
-        table.add_row(
-            *work.title, state, f"{work.share:.0%}", length, f"{work.R:.3g}" if work.R is not None else "", time_
-        )
+        R = f"{work.R:.3g}" if work.R is not None and math.isfinite(work.R) else ""
+        table.add_row(*work.title, state, f"{work.share:.0%}", length, R, time_)
     return table
 
 
@@ -187,7 +192,7 @@ def in_words(work: Work) -> str:
     return said
 
 
-def summary(edition: Edition, works: list[Work]) -> list[str]:
+def summary(works: list[Work]) -> list[str]:
     """Return how many runs are in which state, and the hours used, planned and left.
 
     The plan is by the rate of what is done so far; before anything is, by the edition's GPU, if it names one.
@@ -196,12 +201,13 @@ def summary(edition: Edition, works: list[Work]) -> list[str]:
     lines = [f"{len(works)} runs: {', '.join(f'{n} {state}' for state, n in counts.items() if n)}."]
     done = sum(work.flops * work.share for work in works)
     used, flops = sum(work.seconds for work in works), sum(work.flops for work in works)
-    if done == flops:
+    planned = [work.planned for work in works if work.planned is not None]
+    if all(work.state == "finished" for work in works):
         return [*lines, f"Training took {duration(used)}."]
     if used and done:
         rate = used / done
-    elif edition.job.gpu:
-        rate = seconds_on(edition.job.gpu, 1)
+    elif planned:
+        rate = sum(planned) / sum(work.flops for work in works if work.planned is not None)
     else:
         return [*lines, "Nothing is done yet: `wframe plan` estimates how long it will take on this machine."]
     left, at_once = (flops - done) * rate, sum(shard.state == "running" for work in works for shard in work.shards)
