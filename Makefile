@@ -2,15 +2,17 @@
 # make test    run all tests
 # make lint    check formatting, types and the workflow
 # make lock    rerun what is stale in the edition that params.yaml names, and record the results in dvc.lock
+# make reference   run the demo and write what it gave to docs/measurements/demo-reference.json, for `wframe compare`
 # make bench   compare the engine with a naive PyTorch loop
 
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: demo test lint lock bench env environment.yml
+.PHONY: demo test lint lock reference bench env environment.yml
 
 demo: env
 	$(RUN) snakemake
+	@$(RUN) python -m wframe compare results docs/measurements/demo-reference.json --brief || true
 	@echo "Open results/report/index.html"
 
 test: env
@@ -27,6 +29,9 @@ lint: env
 lock: env
 	$(RUN) dvc repro
 	@echo "Commit dvc.lock; dvc push shares the results"
+
+reference: demo
+	$(RUN) python -m wframe compare results --write-reference docs/measurements/demo-reference.json
 
 bench: env
 	$(RUN) python -m wframe bench

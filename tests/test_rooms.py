@@ -9,7 +9,7 @@ from wframe.runtime.code import SOURCE, imports
 # from the bottom up: a room imports only rooms before it in this list, never ones after it
 ROOMS = [
     *("errors", "files", "runtime", "model", "config", "data", "weights", "engine", "baselines", "scores", "jobs"),
-    *("results", "figures", "theory", "measurements", "claims", "record", "report", "__main__"),
+    *("results", "figures", "theory", "measurements", "claims", "record", "use", "report", "__main__"),
 ]
 
 

@@ -450,8 +450,8 @@ def test_finished_shards_are_not_rerun(ran):
     faults, _, _ = ran
     (alone,) = set(shards(faults.folder)) - {training.name for training in faults.hit[0]}
     method, repeat = alone.split("-")
-    starts = re.findall(r"rule train:.*?wildcards: ([^\n]*)", "".join(faults.logs), re.DOTALL)
-    assert sum(f"method={method}, repeat={repeat}" in start for start in starts if "study" in start) == 1
+    ended = re.findall(r"^\S+  \d+/\d+  train (\S+)$", "".join(faults.logs), re.MULTILINE)
+    assert sum(f"/{method}/{repeat}/" in job for job in ended) == 1
 
 
 def test_signals_reach_the_training_and_save_it(ran):

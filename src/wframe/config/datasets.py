@@ -83,6 +83,11 @@ class Dataset(Model):
         None, ge=8, description="side of the centre square that is cut out first; null: the largest"
     )
     classes: list[Name] = Field(["all"], min_length=1, description="`all` takes every image, labelled or not")
+    names: dict[Name, str] = Field(
+        {},
+        description="what a class is called in the data (its folder, its label), where that can't be a file name: "
+        "`classes: [big-cats], names: {big-cats: Big cats (2)}`; also its title on the page",
+    )
     images: int | None = Field(None, ge=1, description="images of each class to use; null: all there are")
     pick: Literal["first", "spread"] = Field(
         "first", description="which `images`: the first ones, or evenly spread ones"
@@ -114,6 +119,19 @@ class Dataset(Model):
         if self.source != "huggingface" and (self.image_column or self.label_column):
             raise ValueError(f"image_column and label_column are for source huggingface, not {self.source}")
         return self
+
+    @model_validator(mode="after")
+    def _names_are_of_classes(self) -> "Dataset":
+        if unknown := sorted(set(self.names) - set(self.classes)):
+            raise ValueError(f"names: no such class: {', '.join(unknown)} (there are: {', '.join(self.classes)})")
+        called = [self.named(class_) for class_ in self.classes]
+        if twice := sorted({name for name in called if called.count(name) > 1}):
+            raise ValueError(f"names: two classes of the same images: {', '.join(twice)}")
+        return self
+
+    def named(self, class_: str) -> str:
+        """Return what a class is called in the data: its folder or label."""
+        return self.names.get(class_, class_)
 
     def is_papers(self, name: PaperDataset) -> bool:
         """Whether its images are those of one of the paper's datasets: by its reader, or its entry of the registry."""

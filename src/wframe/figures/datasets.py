@@ -12,11 +12,6 @@ from wframe.figures.film import film
 from wframe.results.store import Store
 
 
-def titled(store: Store, dataset: str, class_: str) -> str:
-    """Return what a class of a dataset is called."""
-    return store.title(dataset) + ("" if class_ == "all" else f": {class_}")
-
-
 def samples(store: Store, study: str) -> Iterator[Figure]:
     """Draw observed, FRAME and wFRAME images per dataset and class (the paper's Figures 2, 5, 7, 8 and 9)."""
     methods = {
@@ -42,7 +37,7 @@ def samples(store: Store, study: str) -> Iterator[Figure]:
             rows += [(dataset, class_, setting, group, name) for name in ("observed", *runs)]
         for column, title in enumerate(["observed", *(METHODS[method] for method in runs)]):
             grid[0, column].set_title(title)
-        label = titled(store, dataset, class_)
+        label = store.class_title(dataset, class_)
         yield Figure(
             joined("samples", dataset, class_, *([] if setting == "base" else [setting])),
             label,
@@ -92,5 +87,5 @@ def evolution(store: Store, study: str) -> Iterator[Figure]:
             runs = [
                 run for run in store.runs(study) if (run.dataset, run.class_, run.setting) == (dataset, class_, setting)
             ]
-            name, title = joined("evolution", dataset, class_), titled(store, dataset, class_)
+            name, title = joined("evolution", dataset, class_), store.class_title(dataset, class_)
             yield strips(store, study, runs, name, title, "energy")._replace(film=film(store, runs))

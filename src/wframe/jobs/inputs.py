@@ -29,8 +29,8 @@ def raw_content(edition: Edition, dataset: str, class_: str) -> str:
     if entry.inputs:
         return ""
     # a class with its own folder doesn't depend on the other classes
-    own = edition.data_path(f"{entry.path}/{class_}")
-    separate = entry.source in ("folder", "sun") and class_ != "all"
+    own = edition.data_path(entry.path) / entry.named(class_)
+    separate = entry.source in ("folder", "sun") and entry.named(class_) != "all"
     return fingerprint(own if separate and own.is_dir() else edition.data_path(entry.path))
 
 

@@ -29,7 +29,7 @@ def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
         "pick": entry.pick,
         "skip-limit": entry.skip_limit,
         "group-size": edition.learning.M,
-        "class": class_,
+        "class": entry.named(class_),
     }
     return [text for name, value in values.items() if value is not None for text in (f"--{name}", str(value))]
 

@@ -45,6 +45,11 @@ class Store:
         """Return a dataset's name for people."""
         return self.edition.datasets[dataset].title or dataset
 
+    def class_title(self, dataset: str, class_: str) -> str:
+        """Return a dataset's and a class's names for people; the dataset's alone where it is all of it."""
+        called = self.edition.datasets[dataset].named(class_).removeprefix("./")
+        return self.title(dataset) + ("" if class_ == "all" else f", class {called}")
+
     def standing_for(self, study: str, names: Iterable[str]) -> list[str]:
         """Return the study's datasets that stand for any of the paper's `names`."""
         names = set(names)

@@ -1,13 +1,29 @@
 """Progress: a bar with an estimate on a terminal, plain lines in a log."""
 
+import re
 import sys
 import time
 from types import TracebackType
+from typing import NamedTuple
 
 from rich import progress
 from rich.console import Console
 
 AFFECTS_NO_RESULT = True  # rewording a progress line reruns nothing
+
+
+class Reported(NamedTuple):
+    """What a line in a log says."""
+
+    share: float  # of the work, from 0 to 1
+    note: str  # for example "iteration 12, R 0.431"
+    left: float  # seconds
+
+
+def last_report(log: str) -> Reported | None:
+    """Return what the last line of progress in a log says; None if there is none yet."""
+    found = re.findall(r"^.*: (\d+)%, (?:(.*), )?[\d,.]+ \S+/s, (\d+) s left$", log, re.MULTILINE)
+    return Reported(int(found[-1][0]) / 100, found[-1][1], float(found[-1][2])) if found else None
 
 
 class Progress:

@@ -1,0 +1,97 @@
+"""`snakemake --logger wframe`: progress bars on a terminal, one short line for each finished job in a log.
+
+The bars are those of `snakemake-logger-plugin-rich`. Errors, and what a dry run (`-n`) says, are Snakemake's own text.
+The profiles choose this logger.
+"""
+
+import logging
+import re
+import sys
+import time
+from typing import Any
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake_logger_plugin_rich import LogHandler as Bars
+
+# messages at every start and between jobs that tell a reader of a log nothing
+NOISE = re.compile(
+    r"Using profile|Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs"
+    r"|Execute \d+|Conda environments|host:|Updating checkpoint|None$|$"
+)
+SAID = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
+
+
+class LogHandler(LogHandlerBase):
+    """Snakemake's log, for people."""
+
+    def __post_init__(self) -> None:
+        """Choose how to show the log."""
+        self.dryrun = self.common_settings.dryrun
+        self.bars = None if self.dryrun or not sys.stderr.isatty() else Bars(self.common_settings, None)
+        self.jobs: dict[int, str] = {}
+        self.done = self.total = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one event or message."""
+        if self.bars:
+            self.bars.emit(record)
+            return
+        try:
+            text = self.format(record) if self.dryrun else self.line(record)
+            if text is not None:
+                print(text, file=sys.stdout if self.common_settings.stdout else sys.stderr, flush=True)
+        except Exception:  # a log must not stop a run
+            self.handleError(record)
+
+    def line(self, record: logging.LogRecord) -> str | None:
+        """Return the line of an event or message; None where there is nothing to say."""
+        about: dict[str, Any] = record.__dict__
+        event = about.get("event")
+        if event == LogEvent.RUN_INFO:
+            counts = dict(about["stats"])
+            self.total = counts.pop("total")
+            return f"{self.total} jobs: {', '.join(f'{n} {rule}' for rule, n in counts.items())}"
+        if event == LogEvent.JOB_INFO:
+            self.jobs[about["jobid"]] = " ".join([about["rule_name"], "/".join(map(str, about["wildcards"].values()))])
+        elif event == LogEvent.JOB_FINISHED:
+            self.done += 1
+            self.total = max(self.total, self.done)  # a checkpoint may have planned more
+            job = self.jobs.get(about["job_id"], f"job {about['job_id']}").strip()
+            return f"{time.strftime('%H:%M:%S')}  {self.done}/{self.total}  {job}"
+        elif event == LogEvent.PROGRESS:
+            self.total = about["total"]
+        elif event in SAID or (event is None and (record.levelno > logging.INFO or not NOISE.match(str(record.msg)))):
+            return self.format(record)
+        return None
+
+    def close(self) -> None:
+        """End the bars."""
+        if self.bars:
+            self.bars.close()
+        super().close()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """It writes to the terminal or the log."""
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        """It writes no file of its own."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """Only the bars choose themselves what to show; else Snakemake's options (--quiet) do."""
+        return self.bars is not None
+
+    @property
+    def has_formatter(self) -> bool:
+        """Only the bars have a text of their own for errors."""
+        return self.bars is not None
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """It shows no graph."""
+        return False

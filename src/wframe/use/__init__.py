@@ -1,0 +1,1 @@
+"""What people do around a run: start one on their own images, follow it."""
