@@ -301,11 +301,14 @@ ORDER = {"contradicted": 0, "undecided": 1, "reproduced": 2}
 
 @pytest.mark.parametrize("better", [-2.0, 0.0, 0.5, 2.0])
 def test_no_judge_favours_a_method_or_a_worse_group(tmp_path: Path, better: float):
-    """With the methods' names exchanged each verdict is its opposite. A worse group of wFRAME's improves none."""
+    """With the methods' names exchanged each verdict is its opposite. A worse group of wFRAME's improves none.
+
+    A tie speaks for neither: it can leave open what was contradicted, but reproduces nothing.
+    """
     random = np.random.default_rng(int(10 * better) + 50)
     seen = set()
     for _ in range(2):
-        of = world(random, int(random.integers(8, 25)), better)
+        of = world(random, int(random.integers(15, 40)), better)
         case = case_of(tmp_path, of)
         before, others = verdicts_of(case, TWO_SIDED), verdicts_of(case, ONE_SIDED)
         seen |= set(before)
@@ -316,7 +319,7 @@ def test_no_judge_favours_a_method_or_a_worse_group(tmp_path: Path, better: floa
             judges = TWO_SIDED + [judge for judge in ONE_SIDED if worse != "tie" or judge[0] != "R_ratio"]
             was = before + others[: len(judges) - len(before)]
             for judge, one, other in zip(judges, was, verdicts_of(more, judges), strict=True):
-                assert ORDER[other] <= ORDER[one], (judge, worse)
+                assert ORDER[other] <= max(ORDER[one], ORDER["undecided"] if worse == "tie" else 0), (judge, worse)
     if abs(better) == 2:
         assert ("reproduced" if better > 0 else "contradicted") in seen
 
@@ -365,6 +368,6 @@ def test_the_gain_s_prediction_is_checked_on_the_groups(tmp_path: Path):
     )
     assert any(kept in note for note in judged("fig3-lambda-delayed", found)[1].notes)
     figure = next(overview(found, "collapse"))
-    assert said.removeprefix("the penalty's own step of θ: ") in figure.caption
+    assert "beyond g = 2, as printed, wFRAME loses 3 of 4 groups, and below it 0 of 16 groups" in figure.caption
     labels = [text.get_text() for axes in figure.canvas.axes for text in axes.get_legend().get_texts()]
     assert any("g = 1.8 < 2" in label for label in labels) and any("g = 1.8 > 1.58" in label for label in labels)

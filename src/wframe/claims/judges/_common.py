@@ -189,13 +189,6 @@ def back_for_good(R: pd.DataFrame, factor: float = 1.0) -> pd.Series:
     return (last + 1).where(last < R.index[-1], np.inf).astype(float)
 
 
-def gain_note(store: Store, study: str, models: Models) -> tuple[str, ...]:
-    """Return words on the penalty's gain in these groups: what it predicts of them, and what became of them."""
-    table = gains(store, study)
-    here = table[(table["setting"] == models.setting) & table["dataset"].isin(models.rows["dataset"].unique())]
-    return (f"the penalty's own step of θ: {prediction(here)}",) if len(here) else ()
-
-
 def evidence(
     store: Store, study: str, statistic: str, estimate: Estimate, models: Pairs | Models, *notes: str
 ) -> Evidence:
@@ -206,3 +199,13 @@ def evidence(
     if isinstance(models, Pairs):
         return Evidence(statistic, estimate, "groups", files, models.count(), notes)
     return Evidence(statistic, estimate, "groups", files, {METHODS[models.method]: models.count()}, notes)
+
+
+def with_gain(found: Evidence, store: Store, study: str, models: Models) -> Evidence:
+    """Return evidence with words on the penalty's gain in these groups: what it predicts, and what became of them."""
+    table = gains(store, study)
+    here = table[(table["setting"] == models.setting) & table["dataset"].isin(models.rows["dataset"].unique())]
+    if here.empty:
+        return found
+    notes = (*found.notes, f"the penalty's own step of θ: {prediction(here)}")
+    return found._replace(notes=notes, files=found.files | {"measurements/gain.csv"})

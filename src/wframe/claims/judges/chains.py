@@ -42,7 +42,7 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
             far = min(apart[-1], spread(store.observed(run, 0)))
             ratio = 0.0 if apart[first] <= LEAST else float(apart[first] / max(far, LEAST))
             ratios.setdefault((run.dataset, run.class_), []).append(ratio)
-            files |= set(pair)
+            files |= {*pair, f"data/{run.dataset}/{run.class_}.npy"}
     if not ratios:
         raise NotAvailable(f"study {study!r} keeps no two snapshots of both methods from the third iteration on")
     statistic = f"distance of the methods' chains at t = {times[first]}, over that at the last or of two images: median"

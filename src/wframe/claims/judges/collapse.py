@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, back_for_good, evidence, gain_note
+from wframe.claims.judges._common import Models, Pairs, back_for_good, evidence, with_gain
 from wframe.config.learning import METHODS, Method
 from wframe.results.outcomes import COLLAPSES_ABOVE, end
 from wframe.results.statistics import least, net_share, share, weighted_share
@@ -35,9 +35,8 @@ def rescues(store: Store, study: str, datasets: list[str], setting: str | None =
     if frame.any():
         of, held, new = int(frame.sum()), int((frame & ~wframe).sum()), int((wframe & ~frame).sum())
         note = (f"wFRAME holds in {held} of the {of} models that FRAME loses, and loses {new} others",)
-    note += gain_note(store, study, pairs.wframe)
     said = "share that only FRAME loses, of groups that either loses (those that only wFRAME loses count twice)"
-    return evidence(store, study, said, estimate, pairs, *note)
+    return with_gain(evidence(store, study, said, estimate, pairs, *note), store, study, pairs.wframe)
 
 
 @judge
@@ -58,9 +57,8 @@ def more_robust(
     ties = int((frame & wframe).sum())
     notes = [f"both are lost in {ties} of {len(pairs.both)} models: a tie"] if ties else []
     notes += [f"the least of {len(found)} datasets, on {name}"] if len(found) > 1 else []
-    notes += gain_note(store, study, pairs.wframe)
     said = "share of groups that only FRAME loses, less that of those that only wFRAME loses"
-    return evidence(store, study, said, estimate, pairs, *notes)
+    return with_gain(evidence(store, study, said, estimate, pairs, *notes), store, study, pairs.wframe)
 
 
 @judge

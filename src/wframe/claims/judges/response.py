@@ -30,8 +30,8 @@ def R_ratio(
     pairs, notes = Pairs(store, study, datasets, setting, frame_setting), []
     if where_frame_holds:
         frame, wframe = pairs.frame.lost[pairs.both], pairs.wframe.lost[pairs.both]
-        only = wframe & ~frame
-        even = only & (only.cumsum() <= int((frame & ~wframe).sum()))
+        only = (wframe & ~frame).sort_index(level=["dataset", "class", "group", "repeat"])  # all repeats of a group
+        even = (only & (only.cumsum() <= int((frame & ~wframe).sum())))[pairs.both]
         pairs.both = pairs.both[~(frame | even)]
         notes = [f"{int(frame.sum())} models that FRAME loses are left out"] if frame.any() else []
         notes += [f"and {int(even.sum())} that only wFRAME loses: FRAME alone loses as many"] if even.any() else []
