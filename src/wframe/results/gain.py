@@ -4,7 +4,6 @@ By the penalty alone θ takes an explicit step with the gain g = λβe/D (see `w
 group). Beyond a limit that step can't settle. It knows nothing of FRAME's own limit, so it is a prediction to check.
 """
 
-import numpy as np
 import pandas as pd
 
 from wframe.results.curves import by_group
@@ -47,11 +46,7 @@ def prediction(table: pd.DataFrame) -> str:
     for before, part in table.groupby("before", sort=False):
         beyond, below = (part.loc[part["beyond"] == side, "lost"] for side in (True, False))
         said.append(
-            f"beyond g = {WORDS[str(before)]}, wFRAME loses {_count(beyond)}, and below it {_count(below)} "
-            f"(median g {np.median(part['gain']):.3g})"
+            f"the limit of g is {WORDS[str(before)]}; wFRAME loses {beyond.sum():.3g} of the {len(beyond)} groups beyond "
+            f"it, and {below.sum():.3g} of the {len(below)} below it (median g {part['gain'].median():.3g})"
         )
     return "; ".join(said)
-
-
-def _count(lost: pd.Series) -> str:
-    return f"{lost.sum():.3g} of {len(lost)} groups"

@@ -159,7 +159,7 @@ class Pairs(_Groups):
         sign test tells, at 95%, that one method has the worse outcome (learns, stalls, lost) in more groups than the
         other, that method isn't called the better one.
         """
-        apart = self.rates(np.sign(self.frame.rank[self.both] - self.wframe.rank[self.both]))
+        apart = self.rates((self.frame.rank[self.both] - self.wframe.rank[self.both]).clip(-1, 1))
         least, most = share(apart[apart != 0] > 0).interval(LEVEL)
         wframe_worse, frame_worse = most < 0.5, least > 0.5
         if better == "higher":

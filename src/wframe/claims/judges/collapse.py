@@ -104,13 +104,13 @@ def restores(store: Store, study: str, datasets: list[str], method: Method, sett
 def early(
     store: Store, study: str, datasets: list[str], method: Method, within: float, setting: str | None = None
 ) -> Evidence:
-    """Of a method's lost groups, the share whose R is above twice its start within the first part of learning."""
+    """Of a method's lost groups, the share whose R is above twice its start, never to come back, in the first part."""
     models = Models(store, study, datasets, setting, method)
-    times, lost, last = _first_above(models, COLLAPSES_ABOVE), models.lost, within * len(models.R)
+    times, lost, last = _lost_at(models), models.lost, within * len(models.R)
     estimate = share(models.rates(times[lost] <= last)) if lost.any() else share([])
     notes = [f"{METHODS[method]} is lost in {int(lost.sum())} models"]
     if lost.any():
-        notes += [f"half of these are above twice their start by iteration {middle_of(times[lost]):g}"]
+        notes += [f"half of these are above twice their start, for good, by iteration {middle_of(times[lost]):g}"]
     said = f"share of {METHODS[method]}'s lost groups that are lost by iteration {last:g}"
     return evidence(store, study, said, estimate, models, *notes)
 
@@ -145,5 +145,19 @@ def middle_of(values: pd.Series) -> float:
 
 def _first_above(models: Models, factor: float) -> pd.Series:
     """Return the first iteration at which R is above so many times its start, or isn't finite; infinite: never."""
-    above = ~models.R.le(factor * models.R.iloc[0]) | ~np.isfinite(models.R) | ~np.isfinite(models.energy)
-    return pd.Series(above.idxmax()).where(pd.Series(above.any()), np.inf).astype(float)
+    return _first(~models.R.le(factor * models.R.iloc[0]) | _not_finite(models))
+
+
+def _lost_at(models: Models) -> pd.Series:
+    """Return the first iteration at which R is above twice its start and never again back at it, or isn't finite."""
+    back_later = models.R.le(models.R.iloc[0])[::-1].cummax()[::-1]
+    return _first((models.R.gt(COLLAPSES_ABOVE * models.R.iloc[0]) & ~back_later) | _not_finite(models))
+
+
+def _not_finite(models: Models) -> pd.DataFrame:
+    return ~(models.R.abs().lt(np.inf) & models.energy.abs().lt(np.inf))
+
+
+def _first(happens: pd.DataFrame) -> pd.Series:
+    """Return the first iteration at which something happens; infinite: never."""
+    return pd.Series(happens.idxmax()).where(pd.Series(happens.any()), np.inf).astype(float)

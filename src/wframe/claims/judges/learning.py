@@ -1,6 +1,7 @@
 """Judges of θ's step: the penalty against the gradient, how steady the step is, and where it comes to rest."""
 
 import numpy as np
+import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence
@@ -51,10 +52,11 @@ def theta_steps(store: Store, study: str, datasets: list[str], setting: str | No
     """The unrest of θ: the largest ‖Δθ‖ of the second half of learning, wFRAME's over FRAME's. Lost is the worst."""
     pairs = Pairs(store, study, datasets, setting)
     steps = [models.curves("step") for models in (pairs.frame, pairs.wframe)]
-    ever = np.maximum(*(part.where(np.isfinite(part)).max()[pairs.both] for part in steps))  # a step's scale
+    ever = pd.concat([part.where(np.isfinite(part)).max()[pairs.both] for part in steps], axis=1).max(axis=1)
     logs = []
     for models, part in zip((pairs.frame, pairs.wframe), steps, strict=True):
-        largest = part.iloc[len(part) // 2 :].max(skipna=False)[pairs.both].clip(lower=(TIE * ever).clip(lower=1e-300))
+        largest = part.iloc[len(part) // 2 :].max(skipna=False)[pairs.both]
+        largest = largest.clip(lower=(TIE * ever).clip(lower=1e-300))  # next to 0, of all steps that there were
         logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
     estimate = pairs.guarded(median(pairs.difference(*logs))).map(
         lambda log: float(np.exp(log)) if log < 700 else np.inf

@@ -65,7 +65,7 @@ def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -
 def _ranks(part: pd.DataFrame) -> pd.DataFrame:
     """Return ranks within each dataset, between 0 and 1, whose mean is a half however many groups a dataset has."""
     within = part.groupby(level="dataset")
-    return (within.rank() - 0.5) / within.transform("size").to_numpy()[:, None] if len(part) else part
+    return (within.rank() - 0.5).div(within["R"].transform("size"), axis=0) if len(part) else part
 
 
 def _values(store: Store, measure: str, study: str, pairs: Pairs, method: str) -> pd.Series:
