@@ -51,7 +51,12 @@ INF = math.inf
         ({"below": 0}, evidence(0, 0, 0), "undecided", "it leans neither way"),
         ({"below": 0}, evidence(-INF, -INF, -INF), "reproduced", "below 0"),
         ({"below": 0}, evidence(INF, INF, INF), "contradicted", "[∞, ∞]"),
-        ({"below": 0}, evidence(-1, -3, INF), "undecided", "models that are lost leave the interval open"),
+        (
+            {"below": 0},
+            evidence(-1, -3, INF),
+            "undecided",
+            "models that are lost or don't learn leave the interval open",
+        ),
         ({"below": 0}, evidence(-1, n=1), "undecided", "n = 1, and fewer than 6 groups can't decide"),
         ({"above": 0}, evidence(1, 0.1, 2), "reproduced", "the whole interval is above 0"),
         ({"above": 0}, evidence(1, -0.1, 2), "undecided", "towards"),

@@ -12,7 +12,16 @@ from synthetic import CLAIMS, Curve, judged, results, verdict
 from wframe.claims.claim import Expects
 from wframe.claims.evidence import Evidence
 from wframe.claims.verdict import VERDICTS, chance, decide
-from wframe.results.statistics import Estimate, correlation, median, net_share, share, student, superiority
+from wframe.results.statistics import (
+    Estimate,
+    correlation,
+    median,
+    net_share,
+    share,
+    student,
+    superiority,
+    weighted_share,
+)
 from wframe.results.store import NotAvailable
 
 TRIES = 1000
@@ -62,6 +71,12 @@ def saved(random: np.random.Generator, effect: float) -> Estimate:
     return net_share((random.random(20) < 0.4 + effect).astype(float) - (random.random(20) < 0.4 - effect))
 
 
+def halved(random: np.random.Generator, effect: float) -> Estimate:
+    """Each method loses groups with its own chance: without an effect, wFRAME half as many as FRAME."""
+    frame, wframe = random.random(60) < 0.5, random.random(60) < 0.25 - effect
+    return weighted_share(frame & ~wframe, frame + 2.0 * (wframe & ~frame))
+
+
 def kinds(random: np.random.Generator, effect: float) -> Estimate:
     """Two strata of the same 20 groups, whose levels differ: that alone must say nothing."""
     group, stratum = np.tile(np.arange(20), 2), np.repeat([0, 1], 20)
@@ -92,6 +107,7 @@ CASES = [
     (HALF, coins, 0.4),
     (HALF, rates_of_repeats, 0.45),
     (ABOVE, saved, 0.35),
+    (HALF, halved, 0.25),
     (Expects(above=0.5), kinds, 6.0),
     (ABOVE, ranks, 1.5),
     (ABOVE, seeds, 8.0),

@@ -19,8 +19,8 @@ from wframe.results.store import NotAvailable
 SCENES = np.random.default_rng(0).integers(0, 256, (63, 8, 8, 3), dtype=np.uint8)
 
 
-def few(folder: Path, outputs: list[np.ndarray], chains: np.ndarray = SCENES[:9]) -> Case:
-    """Results of a baseline trained on nine scenes: its outputs for each repeat; wFRAME's chains."""
+def few(folder: Path, outputs: list[np.ndarray], chains: np.ndarray = SCENES[:9], end: float = 0.3) -> Case:
+    """Results of a baseline trained on nine scenes: outputs for each repeat; wFRAME's chains, and R at their end."""
     values = TINY | {
         "datasets": {"faces": TINY["datasets"]["faces"] | {"images": 36, "stands_for": ["sun"]}},
         "studies": {"collapse": {"datasets": ["faces"]}},
@@ -38,6 +38,10 @@ def few(folder: Path, outputs: list[np.ndarray], chains: np.ndarray = SCENES[:9]
     table = pd.DataFrame(rows, columns=["whose", "repeat", "index", "spread"]).assign(R=9.0, recall=0.5, groups=1)
     (folder / "measurements/few-images").mkdir(parents=True)
     table.to_csv(folder / "measurements/few-images/dcgan-few.csv", index=False)
+    row = {"dataset": "faces", "class": "all", "setting": "base", "method": "wframe", "repeat": 0, "group": 0}
+    curves = pd.DataFrame([row | {"iteration": t, "R": 2.0 if t == 1 else end, "energy": 1.0} for t in (1, 2, 3)])
+    (folder / "studies").mkdir()
+    curves.to_parquet(folder / "studies/collapse.parquet")
     run = folder / "runs/collapse/faces/all/base/wframe-0"
     run.mkdir(parents=True)
     save_file({"images": chains[None], "snapshots": chains[None]}, run / "0.safetensors")
@@ -62,6 +66,11 @@ def test_distinct_real_scenes_are_not_collapsed(tmp_path: Path):
     assert few_verdict(few(tmp_path / "one", [alike(0)])) == "undecided", "one training says nothing of another"
     both = few(tmp_path / "both", [alike(seed) for seed in range(3)], chains=alike(9)[:9])
     assert few_verdict(both) == "contradicted", "wFRAME's chains are as much alike"
+    grey = [alike(seed) for seed in range(3)]
+    one = few(tmp_path / "same", grey, chains=np.repeat(SCENES[:1], 9, 0))
+    assert few_verdict(one) == "contradicted", "wFRAME's chains are one image"
+    exploded = few(tmp_path / "exploded", grey, chains=SCENES[9:18], end=50.0)
+    assert few_verdict(exploded) == "contradicted", "noise of an explosion is no diversity"
 
 
 def test_diversity_in_small():
@@ -99,6 +108,8 @@ def test_quality_tells_noise_colour_and_structure():
     assert quality(noisy, colour)[0] > 1 and quality(noisy, colour)[3] < 0.9
     assert quality(grey, colour)[2] < -3
     assert all(np.isfinite(quality(np.full_like(colour, 128), colour)))
+    copies, distinct = np.repeat(SCENES[:1], 9, 0), SCENES[:9]
+    assert quality(copies, distinct)[3] < 0.6 < quality(distinct, distinct)[3] == 1, "nine copies of one image"
 
 
 def measured(folder: Path, value, R, groups: int = 12) -> Case:
@@ -134,13 +145,30 @@ def test_claims_on_quality(tmp_path: Path):
     better = measured(tmp_path / "a", lambda m, g: -0.1 * g - 0.01 * g**2 + (0.2 if m == "wframe" else 0), R)
     for claim in ("quality-structure", "quality-colour"):
         assert judged(claim, better)[0].verdict == "reproduced"
-    assert judged("quality-noise", better)[0].verdict == "contradicted"
+    noisier = measured(tmp_path / "n", lambda m, g: 3 - 0.1 * g + (0.2 if m == "wframe" else 0), R)
+    assert judged("quality-noise", noisier)[0].verdict == "contradicted"
     outcome, evidence = judged("quality-and-R", better)
     assert outcome.verdict == "reproduced" and evidence.value == pytest.approx(-1, abs=1e-3)
 
     def lost(s, m, r, g, t):
         return np.nan if m == "wframe" and t > 5 else R(s, m, r, g, t)
 
+    for sign, claim in ((-1, "quality-noise"), (1, "quality-colour")):
+        beyond = measured(tmp_path / claim, lambda m, g, sign=sign: sign * (2 if m == "wframe" else 0.1), R)
+        assert judged(claim, beyond)[0].verdict == "undecided", "blurred or garish beyond the real images"
+    missing = measured(tmp_path / "m", lambda m, g: np.nan if m == "wframe" else 0.5, R)
+    assert judged("quality-structure", missing)[0].verdict == "contradicted", "what can't be measured is the worst"
+    random = np.random.default_rng(0).normal(0, 1, 24)
+
+    def half(s, m, r, g, t):
+        return np.nan if g % 2 and t > 5 else R(s, m, r, g, t)
+
+    chance = measured(tmp_path / "h", lambda m, g: random[g], half, 24)
+    outcome, evidence = judged("quality-and-R", chance)
+    assert outcome.verdict != "reproduced", "that what diverges is bad in both is no correlation"
+    assert evidence.n == 12 and "12 of 24 models are left out: diverged, or no images were measured" in evidence.notes
+    tiny = measured(tmp_path / "t", lambda m, g: 0.5 - 1e-9 * g, R)
+    assert judged("quality-and-R", tiny)[0].verdict == "undecided", "nor is rounding"
     gone = measured(tmp_path / "b", lambda m, g: 0.5, lost)
     assert judged("quality-structure", gone)[0].verdict == "contradicted", "what diverged has no structure"
     same = measured(tmp_path / "c", lambda m, g: 0.5, R)
@@ -167,7 +195,8 @@ def test_claims_on_theta_s_step(tmp_path: Path):
         judged("anti-force", results(tmp_path / "c", R))
 
 
-def test_methods_that_begin_alike(tmp_path: Path):
+def begin(tmp_path: Path, observed: np.ndarray, apart: int):
+    """Judge chains that are so many grey levels apart in the fifth iteration, and as far as noise at the end."""
     values = TINY | {
         "datasets": {
             "faces": TINY["datasets"]["faces"] | {"stands_for": ["sun"], "classes": [f"c{n}" for n in range(6)]}
@@ -180,12 +209,21 @@ def test_methods_that_begin_alike(tmp_path: Path):
         for method in ("frame", "wframe"):
             run = tmp_path / f"runs/collapse/faces/c{n}/lambda/{method}-0"
             run.mkdir(parents=True)
-            shots = np.stack([SCENES[:9]] * 3)
+            shots = np.stack([SCENES[:9] // 2] * 3)
             if method == "wframe":
+                shots[1] += apart
                 shots[2] = SCENES[9:18]
             save_file({"snapshots": shots}, run / "0.safetensors")
-    outcome, evidence = judged("alike-at-first", case)
+        (tmp_path / "data/faces").mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / f"data/faces/c{n}.npy", observed)
+    return judged("alike-at-first", case)
+
+
+def test_methods_that_begin_alike(tmp_path: Path):
+    outcome, evidence = begin(tmp_path / "alike", SCENES[:9], 0)
     assert outcome.verdict == "reproduced" and evidence.value == 0 and evidence.n == 6
+    outcome, evidence = begin(tmp_path / "apart", SCENES[:9] // 8, 10)
+    assert outcome.verdict == "contradicted", "as far apart as two images are, however far they come apart later"
 
 
 def test_images_of_one_training_are_no_repeats(tmp_path: Path):

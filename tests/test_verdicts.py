@@ -240,7 +240,7 @@ def test_results_that_miss_a_partner_get_no_verdict(tmp_path: Path):
     path = tmp_path / "studies/whole.parquet"
     rows = pd.read_parquet(path)
     rows[(rows["method"] == "frame") | (rows["group"] < 8)].to_parquet(path)
-    with pytest.raises(NotAvailable, match="incomplete: 2 models have no partner"):
+    with pytest.raises(NotAvailable, match="incomplete: 2 models of wFRAME in setting 'safe' left no curves"):
         judged("fig4-celeba", found)
 
 

@@ -74,7 +74,8 @@ def leaning(expects: Expects, evidence: Evidence) -> str:
         return f"{leans} (n = {evidence.n})"
     if not math.isfinite(half) or not math.isfinite(distance):
         return (
-            f"{leans}; models that are lost leave the interval open: only more {evidence.unit} tell (n = {evidence.n})"
+            f"{leans}; models that are lost or don't learn leave the interval open: only more {evidence.unit} tell "
+            f"(n = {evidence.n})"
         )
     needed = max(fewest, math.ceil(evidence.n * min(max(half / distance, 1.0), 1e6) ** 2))
     enough = f"roughly {needed:,}" if needed < 1e6 else "more than a million"

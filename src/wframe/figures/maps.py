@@ -12,12 +12,12 @@ from wframe.config.learning import METHODS
 from wframe.config.studies import Study
 from wframe.figures.canvas import PAGE, Figure, joined, show
 from wframe.results.curves import by_group
+from wframe.results.gain import LIMITS
 from wframe.results.outcomes import OUTCOMES, outcomes
 from wframe.results.store import Store
 from wframe.results.text import symbol
 
 SHADES = dict(zip(OUTCOMES, ("#2c7fb8", "#c7e9b4", "#fdae61", "#8c2d04"), strict=True))
-LIMITS = {"renewed": 2.0, "kept": 21**0.5 - 3}  # of the penalty's gain: beyond it, its own step of θ doesn't settle
 
 
 def outcome_map(store: Store, study: str) -> Iterator[Figure]:

@@ -11,14 +11,17 @@ from wframe.figures.canvas import COLOURS, LINES, PAGE, Figure, joined
 from wframe.figures.curves import MEDIANS, changes, strips
 from wframe.figures.film import film
 from wframe.results.curves import by_group, over_repeats
+from wframe.results.gain import LIMITS, gains, prediction
 from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe, worst_once_diverged
 from wframe.results.store import Store
 
 
 def overview(store: Store, study: str) -> Iterator[Figure]:
     """Draw R under each setting, relative to its start: which settings learn, stall, collapse or diverge."""
+    table = gains(store, study)
     for dataset in store.study(study).datasets:
         curves = store.all_curves(study)[store.all_curves(study)["dataset"] == dataset]
+        measured = table[table["dataset"] == dataset]
         names = list(store.study(study).points)
         columns = min(4, len(names))
         rows = -(-len(names) // columns)
@@ -35,6 +38,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
                 middle = relative.median(axis=1)
                 outcome = describe(R, energy)
                 parts.append(f"{METHODS[method]} under {setting} {outcome}")
+                gain = measured[measured["setting"] == setting] if method == "wframe" else measured[:0]
                 numbers.append(middle.rename("R_relative").reset_index().assign(setting=setting, method=method))
                 style = {"color": COLOURS[method], "linestyle": LINES[method]}
                 axes.plot(relative.index, relative, lw=0.5, alpha=0.5, **style)
@@ -42,7 +46,7 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
                     relative.index,
                     middle,
                     lw=1.3,
-                    label=f"{METHODS[method]}: " + outcome.replace(", ", ",\n"),
+                    label=f"{METHODS[method]}: " + outcome.replace(", ", ",\n") + _mark(gain),
                     **style,
                 )
             axes.set_yscale("log")
@@ -61,11 +65,20 @@ def overview(store: Store, study: str) -> Iterator[Figure]:
             f"{store.title(dataset)}: R under each setting",
             f"R relative to its start; thin lines are groups, thick lines their median. A final value below "
             f"{LEARNS_BELOW:g} counts as learning, above {COLLAPSES_ABOVE:g} as collapse, in between as stalling. "
-            f"{MEDIANS} Exploding curves leave the panel.",
+            f"{MEDIANS} Exploding curves leave the panel."
+            + (f" By the gain g of the penalty's own step of θ: {prediction(measured)}." if len(measured) else ""),
             "; ".join(parts) + ".",
             canvas,
             pd.concat(numbers),
         )
+
+
+def _mark(gain: pd.DataFrame) -> str:
+    """Return the median gain of a setting's groups beside its limit; nothing where it wasn't measured."""
+    if gain.empty:
+        return ""
+    g, limit = gain["gain"].median(), LIMITS[gain["before"].iloc[0]]
+    return f"\ng = {g:.2g} {'>' if g > limit else '<'} {limit:.3g}"
 
 
 def evolution(store: Store, study: str) -> Iterator[Figure]:

@@ -75,8 +75,9 @@ def measurements(edition: Edition) -> list[str]:
 
 
 def shown_in_figures(edition: Edition, study: str) -> list[str]:
-    """Return the measurements that a study's figures show: a map has the bound on λβ, from the penalty's gain."""
-    return [GAIN] if edition.studies[study].show == "map" else []
+    """Return the measurements that a study's figures show: the penalty's gain, where it bounds λβ or marks settings."""
+    show = edition.studies[study].show
+    return [GAIN] if show == "map" or (show == "settings" and study in ("collapse", "sizes")) else []
 
 
 def reconstructions(edition: Edition) -> list[str]:

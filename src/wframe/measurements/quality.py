@@ -5,10 +5,12 @@ For each group of a study's first repeats and first shards, of both methods, aga
     noise       log of the power above half the highest frequency, over that of the observed images
     spectrum    mean |log| of the same ratio over all frequencies
     chroma      log of the mean distance from grey, over that of the observed images
-    structure   mean structural similarity (SSIM, scikit-image) of a chain to the observed image nearest to it
+    structure   mean structural similarity (SSIM, scikit-image) of a chain to the observed image nearest to it, and of
+                an observed image to the chain nearest to it: nine copies of one image have one image's structure
 
-SSIM against the nearest image rewards a copy: the distance to it is a column of the curves. LPIPS and MS-SSIM need a
-network of their own or larger images than 32×32.
+SSIM against the nearest image rewards a copy: the distance to it is a column of the curves. Perceptual measures of
+other libraries would add nothing here: MS-SSIM's five scales take images of more than 160 pixels a side (ours have 32
+or 64), and LPIPS compares responses of a VGG network, which is what R does, with weights that would have to be fetched.
 """
 
 import argparse
@@ -77,10 +79,12 @@ def chroma(images: np.ndarray) -> float:
 
 
 def structure(chains: np.ndarray, observed: np.ndarray) -> float:
-    """Return the mean SSIM of each chain to the observed image nearest to it."""
-    flat = observed.reshape(len(observed), -1).astype(float)
-    values = []
-    for chain in chains:
-        nearest = observed[((chain.ravel().astype(float) - flat) ** 2).mean(1).argmin()]
-        values.append(structural_similarity(chain, nearest, channel_axis=2, data_range=255))
-    return float(np.mean(values))
+    """Return the mean SSIM of each chain and its nearest observed image, and of each observed image and its chain."""
+    return float(np.mean([_to_nearest(chains, observed), _to_nearest(observed, chains)]))
+
+
+def _to_nearest(images: np.ndarray, others: np.ndarray) -> float:
+    flat = others.reshape(len(others), -1).astype(float)
+    nearest = [others[((image.ravel().astype(float) - flat) ** 2).mean(1).argmin()] for image in images]
+    pairs = zip(images, nearest, strict=True)
+    return float(np.mean([structural_similarity(a, b, channel_axis=2, data_range=255) for a, b in pairs]))

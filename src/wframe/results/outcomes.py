@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 OUTCOMES = ("learns", "stalls", "collapses", "diverges")
+RANK = {"learns": 0, "stalls": 1, "collapses": 2, "diverges": 2}  # a higher one is worse
 LEARNS_BELOW, COLLAPSES_ABOVE = 0.5, 2.0  # R at the end over R after the first iteration
-TIE = 1e-4  # of log R: a hundredth of a percent is no difference
+TIE = 1e-4  # of a ratio's logarithm, or of what has a scale of 1: a hundredth of a percent is no difference
 LEAST = 1e-12  # an R of 0 has no logarithm
 WINDOW = 10  # iterations at the end whose median is a group's end; half of the iterations where there are fewer than 20
 DEFINITION = (

@@ -111,18 +111,26 @@ def share(rates: ArrayLike) -> Estimate:
     A group's rate is over its repeats. Of all values between 0 and 1 with one mean, zeros and ones spread most, so the
     interval, exact for these, is a little too wide for rates between them, and never too narrow.
     """
-    x = np.asarray(rates, dtype=float)
-    n, k = len(x), float(x.sum())
-    if n == 0:
+    return weighted_share(rates, np.ones(np.size(rates)))
+
+
+def weighted_share(rates: ArrayLike, weights: ArrayLike) -> Estimate:
+    """Return the weighted mean of rates, with the same interval for Kish's effective number of groups, (Σw)²/Σw²."""
+    x, w = np.asarray(rates, dtype=float), np.asarray(weights, dtype=float)
+    x, w = x[w > 0], w[w > 0]
+    if len(x) == 0:
         return nothing()
+    value = float(x @ w / w.sum())
+    n = float(w.sum() ** 2 / (w @ w))
+    k = value * n
 
     def interval(level: float) -> tuple[float, float]:
         tail = (1 - level) / 2
-        low = 0.0 if k <= 0 else float(stats.beta.ppf(tail, k, n - k + 1))
-        high = 1.0 if k >= n else float(stats.beta.ppf(1 - tail, k + 1, n - k))
+        low = 0.0 if value <= 0 else float(stats.beta.ppf(tail, k, n - k + 1))
+        high = 1.0 if value >= 1 else float(stats.beta.ppf(1 - tail, k + 1, n - k))
         return low, high
 
-    return Estimate(k / n, n, interval)
+    return Estimate(value, len(x), interval)
 
 
 def net_share(rates: ArrayLike) -> Estimate:
@@ -158,11 +166,14 @@ def least(estimates: dict[str, Estimate]) -> tuple[str, Estimate]:
     return name, estimates[name]._replace(interval=interval)
 
 
-def superiority(values: np.ndarray, first: np.ndarray, stratum: np.ndarray, group: np.ndarray) -> Estimate:
+def superiority(
+    values: np.ndarray, first: np.ndarray, stratum: np.ndarray, group: np.ndarray, tie: float = 0.0
+) -> Estimate:
     """Return how often a model of the first kind has the larger value than one of the other kind (a tie: half).
 
-    Over pairs of models of one stratum and different groups. The interval is Clopper-Pearson's for as many trials as
-    the rarer kind has groups: wider than the Mann-Whitney test's, and right however models of one group hang together.
+    Over pairs of models of one stratum and different groups; values no farther apart than `tie` are one. The interval
+    is Clopper-Pearson's for as many trials as the rarer kind has groups: wider than the Mann-Whitney test's, and right
+    however models of one group hang together.
     """
     won = pairs = 0.0
     kinds: tuple[set, set] = (set(), set())
@@ -173,7 +184,7 @@ def superiority(values: np.ndarray, first: np.ndarray, stratum: np.ndarray, grou
         if not apart.any():
             continue
         x, y = values[a][:, None], values[b][None, :]
-        won += float((((x > y) + 0.5 * (x == y)) * apart).sum())
+        won += float((0.5 * (1 + (x > y + tie) - (y > x + tie)) * apart).sum())
         pairs += float(apart.sum())
         kinds[0].update(group[a[apart.any(1)]].tolist())
         kinds[1].update(group[b[apart.any(0)]].tolist())

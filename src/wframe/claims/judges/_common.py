@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from posixpath import normpath
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from wframe.claims.evidence import Evidence
 from wframe.config.learning import METHODS, Method
 from wframe.results import outcomes
 from wframe.results.curves import by_group, per_group, rates
-from wframe.results.statistics import Estimate, share
+from wframe.results.gain import gains, prediction
+from wframe.results.statistics import LEVEL, Estimate, share
 from wframe.results.store import NotAvailable, Store
 
 
@@ -38,6 +40,23 @@ class Models(_Groups):
         self.rows = store.curves(study, store.standing_for(study, datasets), setting, method)
         if self.rows.empty:
             raise NotAvailable(f"study {study!r} has no curves of {METHODS[method]} in setting {self.setting!r}")
+        self._refuse_missing(store, study)
+        covered = {name for dataset in set(self.rows["dataset"]) for name in store.edition.datasets[dataset].stands_for}
+        self.without = [name for name in datasets if name not in covered]
+
+    def _refuse_missing(self, store: Store, study: str) -> None:
+        """Refuse models that left no curves: the groups that nobody counts might be the worst."""
+        every = store.all_curves(study)
+        place, model = ["dataset", "class"], ["dataset", "class", "group", "repeat"]
+        here = every[every["dataset"].isin(self.rows["dataset"].unique())]
+        wanted = here.groupby(place, observed=True)["group"].nunique() * store.study(study).repeats
+        found = self.rows[model].drop_duplicates().groupby(place, observed=True).size()
+        missing = int((wanted - found.reindex(wanted.index, fill_value=0)).clip(lower=0).sum())
+        if missing:
+            raise NotAvailable(
+                f"study {study!r} is incomplete: {missing} models of {METHODS[self.method]} in setting "
+                f"{self.setting!r} left no curves; run it again"
+            )
 
     def curves(self, measure: str) -> pd.DataFrame:
         """Return a measure's curves: iterations × (dataset, class, repeat, group).
@@ -68,6 +87,11 @@ class Models(_Groups):
     def lost(self) -> pd.Series:
         """Which collapse or diverge."""
         return self.outcomes.isin(("collapses", "diverges"))
+
+    @property
+    def rank(self) -> pd.Series:
+        """How bad the outcome of each is: learns, stalls, lost."""
+        return self.outcomes.map(outcomes.RANK).astype(int)
 
     @property
     def diverged(self) -> pd.Series:
@@ -119,27 +143,30 @@ class Pairs(_Groups):
             )
 
     def difference(self, frame: pd.Series, wframe: pd.Series) -> np.ndarray:
-        """Return wFRAME's value less FRAME's for each group; two infinite ones are a tie."""
+        """Return wFRAME's value less FRAME's for each group: logarithms, or values with a scale of 1.
+
+        Two infinite ones are a tie, and so are two that differ by what rounding alone can make.
+        """
         ours, base = wframe[self.both].astype(float), frame[self.both].astype(float)
         with np.errstate(invalid="ignore"):
             apart = (ours - base).where(ours != base, 0.0)
-        return self.per_group(apart)
+        return self.per_group(apart.where(apart.abs() >= outcomes.TIE, 0.0))
 
     def guarded(self, estimate: Estimate, better: str = "lower") -> Estimate:
-        """Return a paired difference's estimate, its interval open on the side of the method that is lost more often.
+        """Return a paired difference's estimate, its interval open on the side of the method that comes out worse.
 
-        A median can be low while a third of the groups diverge. So where the sign test tells that one method is lost in
-        more groups than the other, that method isn't called the better one.
+        A median can be low while a third of the groups diverge, and what doesn't learn can be very steady. So where the
+        sign test tells, at 95%, that one method has the worse outcome (learns, stalls, lost) in more groups than the
+        other, that method isn't called the better one.
         """
-        apart = self.rates(self.frame.lost[self.both].astype(float) - self.wframe.lost[self.both])
-        frame_more = share(apart[apart != 0] > 0)
+        apart = self.rates((self.frame.rank[self.both] - self.wframe.rank[self.both]).clip(-1, 1))
+        least, most = share(apart[apart != 0] > 0).interval(LEVEL)
+        wframe_worse, frame_worse = most < 0.5, least > 0.5
+        if better == "higher":
+            wframe_worse, frame_worse = frame_worse, wframe_worse
 
         def interval(level: float) -> tuple[float, float]:
             low, high = estimate.interval(level)
-            least, most = frame_more.interval(level)
-            wframe_worse, frame_worse = most < 0.5, least > 0.5
-            if better == "higher":
-                wframe_worse, frame_worse = frame_worse, wframe_worse
             return (-np.inf if frame_worse else low), (np.inf if wframe_worse else high)
 
         return estimate._replace(interval=interval)
@@ -152,27 +179,14 @@ class Pairs(_Groups):
 def _source(store: Store, dataset: str) -> str:
     """Return where a dataset's images come from: two that are cut from one folder have groups of the same images."""
     entry = store.edition.datasets[dataset]
-    return f"{entry.source}:{entry.path}" if entry.path else dataset
+    return normpath(entry.path) if entry.path else ", ".join(entry.inputs)
 
 
-def gain_note(store: Store, study: str, models: Models) -> tuple[str, ...]:
-    """Return words on the penalty's gain g = λβe/D in these groups, and what line 12's reading allows, if known."""
-    try:
-        table = store.measurement("gain")
-    except NotAvailable:
-        return ()
-    found, before = [], set()
-    for dataset in models.R.columns.get_level_values("dataset").unique():
-        c = store.edition.constants(study, dataset, models.setting, "wframe")
-        values = table.loc[table["dataset"].astype(str) == dataset, "gain"]
-        if c.penalty == "mean" and c.theta == "position":
-            found += list(c.lambda_ * c.beta * values)
-            before.add(c.before)
-    if not found:
-        return ()
-    limit = {"renewed": "g < 2, as printed", "kept": "about g < 1.6 to 2, with the delayed penalty"}
-    said = " and ".join(limit[name] for name in sorted(before))
-    return (f"the penalty's own step has a gain g of {np.median(found):.3g} (median) and settles for {said}",)
+def back_for_good(R: pd.DataFrame, factor: float = 1.0) -> pd.Series:
+    """Return the first iteration from which on R is no higher than so many times its start; infinite: never."""
+    above = ~R.le(factor * (1 + outcomes.TIE) * R.iloc[0])  # what isn't a number isn't back
+    last = above.apply(lambda curve: curve.index[curve].max() if curve.any() else 0)
+    return (last + 1).where(last < R.index[-1], np.inf).astype(float)
 
 
 def evidence(
@@ -180,6 +194,18 @@ def evidence(
 ) -> Evidence:
     """Return evidence that was computed from a study's curves, with what became of the models."""
     files = frozenset({store.curves_file(study)})
+    without = models.wframe.without if isinstance(models, Pairs) else models.without
+    notes += (f"nothing here stands for {' or '.join(without)}",) if without else ()
     if isinstance(models, Pairs):
         return Evidence(statistic, estimate, "groups", files, models.count(), notes)
     return Evidence(statistic, estimate, "groups", files, {METHODS[models.method]: models.count()}, notes)
+
+
+def with_gain(found: Evidence, store: Store, study: str, models: Models) -> Evidence:
+    """Return evidence with words on the penalty's gain in these groups: what it predicts, and what became of them."""
+    table = gains(store, study)
+    here = table[(table["setting"] == models.setting) & table["dataset"].isin(models.rows["dataset"].unique())]
+    if here.empty:
+        return found
+    notes = (*found.notes, f"the penalty's own step of θ: {prediction(here)}")
+    return found._replace(notes=notes, files=found.files | {"measurements/gain.csv"})

@@ -5,6 +5,7 @@ from safetensors.numpy import load_file
 
 from wframe.claims.evidence import Evidence, judge
 from wframe.jobs.runs import runs
+from wframe.measurements.diversity import spread
 from wframe.results.statistics import median
 from wframe.results.store import NotAvailable, Store
 
@@ -15,6 +16,8 @@ LEAST = 0.5  # half a grey level is alike
 def alike_at_first(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
     """The distance between the methods' chains at the first kept iteration from the third on, over that at the last.
 
+    Where they end farther apart than two observed images are, which an explosion can do, over that of these: what is
+    as far apart as two images isn't alike, whatever comes after.
     Root-mean-square over pixels, for each class's first group, the median over its repeats; then over groups. With
     θ₀ = 0 and common noise the first two iterations are the same by construction.
     """
@@ -36,12 +39,13 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
                 left_out += 1
                 continue
             apart = np.sqrt(((a[:kept] - b[:kept]) ** 2).mean((1, 2, 3, 4)))
-            ratio = 0.0 if apart[first] <= LEAST else float(apart[first] / max(apart[-1], LEAST))
+            far = min(apart[-1], spread(store.observed(run, 0)))
+            ratio = 0.0 if apart[first] <= LEAST else float(apart[first] / max(far, LEAST))
             ratios.setdefault((run.dataset, run.class_), []).append(ratio)
-            files |= set(pair)
+            files |= {*pair, f"data/{run.dataset}/{run.class_}.npy"}
     if not ratios:
         raise NotAvailable(f"study {study!r} keeps no two snapshots of both methods from the third iteration on")
-    statistic = f"distance of the methods' chains at t = {times[first]}, over that at the last snapshot: median"
+    statistic = f"distance of the methods' chains at t = {times[first]}, over that at the last or of two images: median"
     estimate = median([float(np.median(values)) for values in ratios.values()])
     notes = (f"{left_out} runs that diverged before a second snapshot are left out",) if left_out else ()
     return Evidence(statistic, estimate, "first groups", frozenset(files), notes=notes)

@@ -8,7 +8,7 @@ import pandas as pd
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence
 from wframe.config.learning import METHODS, Method
-from wframe.results.outcomes import COLLAPSES_ABOVE
+from wframe.results.outcomes import LEAST, TIE
 from wframe.results.statistics import median, share, superiority
 from wframe.results.store import Store
 
@@ -20,11 +20,15 @@ SUDDEN = 1 / 4  # not "slowly": more than this of Φ's highest in one iteration
 def energy_unrest(
     store: Store, study: str, datasets: list[str], setting: str | None = None, measure: str = "energy_observed"
 ) -> Evidence:
-    """The total movement of Φ, Σ|Φ(t+1) − Φ(t)|: log of wFRAME's over FRAME's. A diverged model moves infinitely."""
+    """How restless Φ is, relative to its own size: log of wFRAME's over FRAME's. A diverged model is the worst.
+
+    The sum of Φ's relative changes (see `relative_movement`): the penalty makes Φ smaller, and a smaller curve of the
+    same shape isn't a steadier one.
+    """
     pairs = Pairs(store, study, datasets, setting)
     frame, wframe = (_log_movement(part, measure) for part in (pairs.frame, pairs.wframe))
     name = {"energy_observed": "Φ of the observed images", "energy": "Φ of the chains"}[measure]
-    said = f"log of the total movement of {name}, wFRAME over FRAME: median over groups"
+    said = f"log of the sum of relative changes of {name}, wFRAME over FRAME: median over groups"
     return evidence(store, study, said, pairs.guarded(median(pairs.difference(frame, wframe))), pairs)
 
 
@@ -32,19 +36,21 @@ def energy_unrest(
 def energy_shape(
     store: Store, study: str, datasets: list[str], method: Method = "wframe", setting: str | None = None
 ) -> Evidence:
-    """The share of groups whose Φ falls slowly, over the second half of learning, towards a little above 0.
+    """The share of groups whose Φ falls slowly towards a little above 0.
 
-    That is: a line through it falls, it is above 0 throughout, it ends below a quarter of its highest, and no
-    iteration takes more than a quarter of that away.
+    That is: a line through the second half of learning falls; from its highest on, Φ is above 0 throughout, and no
+    iteration takes away more than a quarter of its highest; it ends below a quarter of that.
     """
     models = Models(store, study, datasets, setting, method)
     Φ = models.energy
     half, highest = Φ.iloc[len(Φ) // 2 :], Φ.max()
-    with np.errstate(invalid="ignore", over="ignore"):
+    after = Φ.where(Φ.eq(highest).cummax())
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         times = half.index.to_numpy() - half.index.to_numpy().mean()
-        falls = half.mul(times, axis=0).sum() < 0
-        slowly = -half.diff().min() <= SUDDEN * highest
-        shaped = falls & slowly & (half > 0).all() & (Φ.iloc[-1] <= LOW * highest) & ~models.diverged
+        fall = -half.mul(times, axis=0).sum() / (times**2).sum() * np.ptp(times)  # of the line through it
+        slowly = -after.diff().min() <= SUDDEN * highest
+        positive = (half > 0).all() & (after.isna() | (after > 0)).all()
+        shaped = (fall > TIE * highest) & slowly & positive & (Φ.iloc[-1] <= LOW * highest) & ~models.diverged
     said = f"share of {METHODS[method]}'s groups whose Φ falls slowly towards a little above 0"
     return evidence(store, study, said, share(models.rates(shaped)), models)
 
@@ -59,7 +65,7 @@ def energy_sign(store: Store, study: str, datasets: list[str]) -> Evidence:
     def table(models: Models) -> pd.DataFrame:
         finite = models.energy.where(np.isfinite(models.energy))
         Φ, ratio = finite.ffill().iloc[-1], models.ratio
-        return pd.DataFrame({"value": ratio.where(~models.lost, np.inf), "first": Φ <= 0})[Φ.notna()]
+        return pd.DataFrame({"value": np.log(ratio.clip(lower=LEAST)), "first": Φ <= 0})[Φ.notna()]
 
     said = "how often R ends higher in a model with Φ ≤ 0 than in one with Φ > 0"
     return _within_settings(store, study, datasets, said, table)
@@ -69,26 +75,36 @@ def energy_sign(store: Store, study: str, datasets: list[str]) -> Evidence:
 def energy_signal(store: Store, study: str, datasets: list[str]) -> Evidence:
     """How often a model that collapses has the more restless Φ, before any does, than one that doesn't.
 
-    Of models of one method in one setting, different groups. Restless: the largest |Φ(t+1) − Φ(t)| up to the iteration
-    before the first of them all is above twice its start, the same for all: what comes later is no sign of it.
+    Of models of one method in one setting, different groups. Restless: the sum of Φ's relative changes (see
+    `relative_movement`) up to the iteration before R of the first of them all is above its start, the same for all:
+    what comes later is no sign of a collapse but the collapse.
     """
 
     def table(models: Models) -> pd.DataFrame:
-        holds = models.R.le(COLLAPSES_ABOVE * models.R.iloc[0]) & models.energy.abs().lt(np.inf)
+        holds = models.R.le((1 + TIE) * models.R.iloc[0]) & models.energy.abs().lt(np.inf)
         early = holds.loc[:, models.lost].all(axis=1).cummin()
-        return pd.DataFrame({"value": models.energy[early].diff().abs().max().fillna(0.0), "first": models.lost})
+        moved = np.log(relative_movement(models.energy[early]).clip(lower=TIE))
+        return pd.DataFrame({"value": moved, "first": models.lost})
 
     said = "how often Φ is more restless in a model that is about to collapse than in one that isn't"
     return _within_settings(store, study, datasets, said, table)
 
 
+def relative_movement(curves: pd.DataFrame) -> pd.Series:
+    """Return the sum of the relative changes of each curve, |Φ(t+1) − Φ(t)| over the mean of |Φ(t+1)| and |Φ(t)|.
+
+    Each is at most 2. The same curve on another scale moves as much, and an exploding one moves in each iteration.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = (curves.abs() + curves.abs().shift()) / 2
+        return (curves.diff().abs() / size.where(size > 0)).sum()
+
+
 def _log_movement(models: Models, measure: str) -> pd.Series:
-    """Return the log of a curve's total movement; infinite for a model that diverged."""
+    """Return the log of a curve's relative movement; infinite for a model that diverged."""
     curves = models.curves(measure)
     gone = models.diverged | ~pd.Series(np.isfinite(curves).all())
-    with np.errstate(invalid="ignore", over="ignore"):
-        moved = curves.diff().abs().sum().clip(lower=1e-300)
-    return np.log(moved.where(~gone & np.isfinite(moved), np.inf))
+    return np.log(relative_movement(curves).clip(lower=TIE).where(~gone, np.inf))
 
 
 def _within_settings(
@@ -110,7 +126,7 @@ def _within_settings(
         rows["dataset"].map(first_models.images) + "/" + rows["class"] + "/" + rows["group"].astype(str)
     ).to_numpy()
     first = rows["first"].to_numpy(bool)
-    estimate = superiority(rows["value"].to_numpy(float), first, stratum, group)
+    estimate = superiority(rows["value"].to_numpy(float), first, stratum, group, TIE)
     notes = [f"{int(first.sum())} models of the one kind, {int((~first).sum())} of the other"]
     notes += [f"{left_out} models without any finite Φ are left out"] if left_out else []
     notes += ["no setting and method has models of both kinds, in different groups"] if estimate.n == 0 else []

@@ -1,11 +1,12 @@
 """Judges of θ's step: the penalty against the gradient, how steady the step is, and where it comes to rest."""
 
 import numpy as np
+import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Models, Pairs, evidence
 from wframe.config.learning import METHODS
-from wframe.results.outcomes import end
+from wframe.results.outcomes import TIE, end
 from wframe.results.statistics import median
 from wframe.results.store import NotAvailable, Store
 
@@ -21,6 +22,7 @@ def anti_force(store: Store, study: str, datasets: list[str], setting: str | Non
     if cosine.empty:
         raise NotAvailable("one iteration is too short: θ is still 0, and so is 𝒫")
     middle = cosine.median().where(~models.diverged, -1.0).fillna(-1.0)
+    middle = middle.where(middle.abs() >= TIE, 0.0)
     said = "cosine of 𝒫 and H_obs − H_syn: median over groups"
     return evidence(store, study, said, median(models.per_group(middle)), models)
 
@@ -49,10 +51,12 @@ def bias(store: Store, study: str, datasets: list[str], setting: str | None = No
 def theta_steps(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
     """The unrest of θ: the largest ‖Δθ‖ of the second half of learning, wFRAME's over FRAME's. Lost is the worst."""
     pairs = Pairs(store, study, datasets, setting)
+    steps = [models.curves("step") for models in (pairs.frame, pairs.wframe)]
+    ever = pd.concat([part.where(np.isfinite(part)).max()[pairs.both] for part in steps], axis=1).max(axis=1)
     logs = []
-    for models in (pairs.frame, pairs.wframe):
-        steps = models.curves("step")
-        largest = steps.iloc[len(steps) // 2 :].max(skipna=False).clip(lower=1e-300)
+    for models, part in zip((pairs.frame, pairs.wframe), steps, strict=True):
+        largest = part.iloc[len(part) // 2 :].max(skipna=False)[pairs.both]
+        largest = largest.clip(lower=(TIE * ever).clip(lower=1e-300))  # next to 0, of all steps that there were
         logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
     estimate = pairs.guarded(median(pairs.difference(*logs))).map(
         lambda log: float(np.exp(log)) if log < 700 else np.inf

@@ -6,25 +6,31 @@ import pandas as pd
 from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Pairs, evidence
 from wframe.results.curves import GROUP
-from wframe.results.outcomes import end
+from wframe.results.outcomes import LEAST, TIE, end
 from wframe.results.statistics import correlation, median
 from wframe.results.store import NotAvailable, Store
 
 WORST = {"noise": np.inf, "spectrum": np.inf, "chroma": -np.inf, "structure": -np.inf}  # of a model that is lost
+LIKE_REAL = ("noise", "chroma")  # 0 is as the observed images have it: smoother or more garish than these is no better
 
 
 @judge
 def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
-    """A measure of the images, wFRAME's less FRAME's: the median over groups. A lost model has the worst."""
+    """A measure of the images, wFRAME's less FRAME's: the median over groups. A lost model has the worst.
+
+    Less noise than the observed images have, or more colour, counts as much as theirs.
+    """
     pairs = Pairs(store, study, datasets)
     frame, wframe = (_values(store, measure, study, pairs, method) for method in ("frame", "wframe"))
     every = len(pairs.both)
     pairs.both = pairs.both.intersection(frame.index).intersection(wframe.index)
     left = every - len(pairs.both)
     notes = [f"of {left} of {every} models no images were measured (the first groups of each run are)"] if left else []
-    frame = frame.where(~pairs.frame.lost[frame.index], WORST[measure])
-    wframe = wframe.where(~pairs.wframe.lost[wframe.index], WORST[measure])
     better = "lower" if WORST[measure] > 0 else "higher"
+    if measure in LIKE_REAL:
+        frame, wframe = (part.clip(lower=0) if better == "lower" else part.clip(upper=0) for part in (frame, wframe))
+    frame = frame.where(~pairs.frame.lost[frame.index], WORST[measure]).fillna(WORST[measure])
+    wframe = wframe.where(~pairs.wframe.lost[wframe.index], WORST[measure]).fillna(WORST[measure])
     estimate = pairs.guarded(median(pairs.difference(frame, wframe)), better)
     found = evidence(store, study, f"{measure}, wFRAME − FRAME: median over groups", estimate, pairs, *notes)
     return found._replace(files=found.files | {"measurements/quality.csv"})
@@ -34,25 +40,32 @@ def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evid
 def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
     """Spearman's correlation, over groups, of R at the end with a measure of the images (mean of both methods).
 
-    Ranks are taken within each dataset, so that what differs between these explains nothing. Lost models
-    rank last in both, with no R and the worst measure.
+    Ranks are taken within each dataset, so that what differs between these explains nothing. A model that collapsed
+    has the R and the images that it has. One that diverged has neither: to call both the worst would be to put the
+    correlation in by hand, so its group is left out, and said to be.
     """
     pairs = Pairs(store, study, datasets)
     parts = []
     for models in (pairs.frame, pairs.wframe):
         values = _values(store, measure, study, pairs, models.method)
-        values = values.where(~models.lost[values.index], WORST[measure])
-        parts.append(pd.DataFrame({"R": models.worst_where_lost(end(models.R)), "value": values}).dropna())
+        R = np.log(end(models.R).where(~models.diverged).clip(lower=LEAST))
+        both = pd.DataFrame({"R": R, "value": values}).dropna()
+        parts.append((both / TIE).round())  # what rounding can make is no rank
     places = parts[0].index.intersection(parts[1].index)
-    ranked = []
-    for part in parts:
-        part = part.loc[places]
-        ranked.append(part.groupby(level="dataset").rank(pct=True) if len(part) else part)
+    ranked = [_ranks(part.loc[places]) for part in parts]
     together = (ranked[0] + ranked[1]) / 2
     estimate = correlation(pairs.per_group(together["R"]), pairs.per_group(together["value"]))
     said = f"rank correlation of R and {measure} over groups, within each dataset"
-    found = evidence(store, study, said, estimate, pairs)
+    left = len(pairs.both) - len(places)
+    notes = [f"{left} of {len(pairs.both)} models are left out: diverged, or no images were measured"] if left else []
+    found = evidence(store, study, said, estimate, pairs, *notes)
     return found._replace(files=found.files | {"measurements/quality.csv"})
+
+
+def _ranks(part: pd.DataFrame) -> pd.DataFrame:
+    """Return ranks within each dataset, between 0 and 1, whose mean is a half however many groups a dataset has."""
+    within = part.groupby(level="dataset")
+    return (within.rank() - 0.5).div(within["R"].transform("size"), axis=0) if len(part) else part
 
 
 def _values(store: Store, measure: str, study: str, pairs: Pairs, method: str) -> pd.Series:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence
-from wframe.results.outcomes import log_ratio
+from wframe.claims.judges._common import Models, Pairs, back_for_good, evidence
+from wframe.results.outcomes import LEAST, TIE, log_ratio
 from wframe.results.statistics import median, superiority
 from wframe.results.store import Store
 
@@ -24,13 +24,17 @@ def R_ratio(
     """R at the end, wFRAME's over FRAME's: the median over groups. Each R counts at most as twice its start.
 
     So a model that collapsed or diverged is as bad as another that did: both lost are a tie. With `where_frame_holds`
-    the groups that FRAME loses are left out (those that wFRAME loses are not).
+    the models that FRAME loses are left out, and as many that only wFRAME loses as only FRAME does: where chance loses
+    some of both, only those that wFRAME loses in excess speak against it.
     """
     pairs, notes = Pairs(store, study, datasets, setting, frame_setting), []
     if where_frame_holds:
-        lost = pairs.frame.lost[pairs.both]
-        pairs.both = pairs.both[~lost]
-        notes = [f"{int(lost.sum())} models that FRAME loses are left out"] if lost.any() else []
+        frame, wframe = pairs.frame.lost[pairs.both], pairs.wframe.lost[pairs.both]
+        only = (wframe & ~frame).sort_index(level=["dataset", "class", "group", "repeat"])  # all repeats of a group
+        even = (only & (only.cumsum() <= int((frame & ~wframe).sum())))[pairs.both]
+        pairs.both = pairs.both[~(frame | even)]
+        notes = [f"{int(frame.sum())} models that FRAME loses are left out"] if frame.any() else []
+        notes += [f"and {int(even.sum())} that only wFRAME loses: FRAME alone loses as many"] if even.any() else []
     logs = median(pairs.per_group(paired_log_ratio(pairs)) if len(pairs.both) else [])
     estimate = (pairs.guarded(logs) if len(pairs.both) else logs).map(as_ratio)
     return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs, *notes)
@@ -46,21 +50,25 @@ def learned(store: Store, study: str, datasets: list[str], method: str, setting:
 
 @judge
 def steadiness(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
-    """The upward movement of R, Σ max(0, R(t+1) − R(t)): wFRAME less FRAME. A steady fall has 0; lost: the worst."""
+    """The upward movement of R, Σ max(0, R(t+1) − R(t)), over its start: wFRAME less FRAME. Lost is the worst."""
     pairs = Pairs(store, study, datasets, setting)
-    frame, wframe = (part.worst_where_lost(part.R.diff().clip(lower=0).sum()) for part in (pairs.frame, pairs.wframe))
+    frame, wframe = (
+        part.worst_where_lost(part.R.diff().clip(lower=0).sum() / part.R.iloc[0].clip(lower=LEAST))
+        for part in (pairs.frame, pairs.wframe)
+    )
     estimate = pairs.guarded(median(pairs.difference(frame, wframe)))
-    return evidence(store, study, "sum of R's rises, wFRAME − FRAME: median over groups", estimate, pairs)
+    said = "sum of R's rises over its start, wFRAME − FRAME: median over groups"
+    return evidence(store, study, said, estimate, pairs)
 
 
 @judge
 def speed(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
-    """The iterations until R is half of its start: wFRAME less FRAME. Never counts as T + 1, lost as the worst."""
+    """The iterations until R is half of its start, for good: wFRAME less FRAME. Never is T + 1; lost is the worst."""
     pairs = Pairs(store, study, datasets, setting)
-    halved = []
-    for part in (pairs.frame, pairs.wframe):
-        above = part.R.gt(part.R.iloc[0] / 2).cummin().sum()
-        halved.append(part.worst_where_lost(above + 1.0))
+    halved = [
+        part.worst_where_lost(back_for_good(part.R, 1 / 2).clip(upper=len(part.R) + 1.0))
+        for part in (pairs.frame, pairs.wframe)
+    ]
     estimate = pairs.guarded(median(pairs.difference(*halved)))
     return evidence(store, study, "iterations until R is halved, wFRAME − FRAME: median over groups", estimate, pairs)
 
@@ -72,7 +80,7 @@ def gain_compared(store: Store, study: str, more: Sequence[str], less: Sequence[
     gains = [-pairs.per_group(paired_log_ratio(pairs)) for pairs in sides]
     values = np.concatenate(gains)
     first = np.arange(len(values)) < len(gains[0])
-    estimate = superiority(values, first, np.zeros(len(values)), np.arange(len(values)))
+    estimate = superiority(values, first, np.zeros(len(values)), np.arange(len(values)), TIE)
     said = f"how often the gain on a group of {', '.join(more)} is above that on one of {', '.join(less)}"
     outcomes = {
         f"{method} on {', '.join(names)}": count
