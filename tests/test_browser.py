@@ -45,11 +45,11 @@ def test_the_page_has_no_problems_in_a_browser(demo: Path, modules: Path, tmp_pa
         assert seen["led_to"], "the link from a claim scrolls to its figure"
         assert seen["violations"] == [], width
         player = seen["player"]  # observed | FRAME | wFRAME, of a sheet with the observed images in its first column
-        assert player["end"]["now"] == "25 of 25" and player["end"]["left"] == [0, -6, -6]
-        assert player["start"]["now"] == "1 of 25" and player["start"]["left"] == [0, -1, -1]
-        assert player["next"]["now"] == "2 of 25" and player["next"]["left"] == [0, -2, -2]
-        assert re.fullmatch(r"2 of 25\. FRAME: R = [\d.]+\. wFRAME: R = [\d.]+", player["next"]["said"])
-        assert player["playing"] == "Pause" and player["again"]["now"] == "1 of 25" and player["paused"] == "Play"
+        assert player["end"]["now"] == "20 of 20" and player["end"]["left"] == [0, -6, -6]
+        assert player["start"]["now"] == "1 of 20" and player["start"]["left"] == [0, -1, -1]
+        assert player["next"]["now"] == "2 of 20" and player["next"]["left"] == [0, -2, -2]
+        assert re.fullmatch(r"2 of 20\. FRAME: R = [\d.]+\. wFRAME: R = [\d.]+", player["next"]["said"])
+        assert player["playing"] == "Pause" and player["again"]["now"] == "1 of 20" and player["paused"] == "Play"
         assert player["end"]["strip"] == "none"
     assert report["still"] == "Next" and report["printed"] == report["plain"] == ["block,none"]
     assert report["observed"]

@@ -338,11 +338,12 @@ def test_a_release_is_verified_offline(origin: Path, tmp_path: Path):
     assert "results/tables/whole.csv: its bytes changed" in output
     assert "results/tables/whole.tex: missing" in output and "results/extra.csv: not part of the release" in output
     with zipfile.ZipFile(release) as old, zipfile.ZipFile(changed, "w") as new:
+        content_twice = old.read("results/tables/whole.csv")
         for info in old.infolist():
             content = old.read(info)
             new.writestr(info, content.replace(b"MIT", b"WTF") if info.filename == METADATA else content)
         with pytest.warns(UserWarning, match="Duplicate"):
-            new.writestr("results/tables/whole.csv", old.read("results/tables/whole.csv"))
+            new.writestr("results/tables/whole.csv", content_twice)
     output = call(tmp_path, "wframe", "verify", str(changed), check=False)
     assert f"{METADATA}: SHA256SUMS has another hash of it" in output
     assert "results/tables/whole.csv: is in the archive more than once" in output

@@ -21,7 +21,7 @@ from wframe.config.edition import check, load
 from wframe.data.look import file_names, look
 from wframe.data.readers import candidates
 from wframe.errors import UserError
-from wframe.use.my_images import snapshots, write
+from wframe.use.my_images import write
 
 ODD = ("Big cats (2), white", "sea/küste & 'Meer'", "all")
 
@@ -147,7 +147,3 @@ def test_an_editions_names_are_of_its_classes():
     for names, said in (({"c": "C"}, "no such class: c"), ({"a": "b"}, "two classes of the same images: b")):
         with pytest.raises(UserError, match=said):
             check({"edition": "x", "datasets": {"x": dataset | {"names": names}}, "studies": studies})
-
-
-def test_snapshots_end_with_the_last_iteration():
-    assert snapshots(1) == [1] and snapshots(16) == [1, 2, 4, 8, 16] and snapshots(25) == [1, 2, 4, 8, 16, 25]

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, TINY
 
 from wframe.__main__ import main
-from wframe.config.edition import check, load
+from wframe.config.edition import check
 from wframe.errors import UserError
 from wframe.jobs import runs as plan
 
@@ -54,7 +54,11 @@ def test_prepared_images_are_counted(tmp_path: Path):
 
     from wframe.jobs.plan import groups_of_class
 
-    edition = load(ROOT / "config/demo.yaml")
+    values = TINY | {
+        "datasets": {"faces": {"source": "embedded", "path": "faces"}},
+        "studies": {"whole": {"datasets": ["faces"]}},
+    }
+    edition = check(values)
     assert groups_of_class(edition, "whole", "faces", "all", tmp_path) is None
     (tmp_path / "data/faces").mkdir(parents=True)
     np.save(tmp_path / "data/faces/all.npy", np.zeros((19, 4, 4, 3), np.uint8))

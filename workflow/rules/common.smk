@@ -30,7 +30,9 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 try:
-    _ = [read_yaml(file) for file in workflow.configfiles]  # Snakemake itself accepts duplicate keys
+    _ = [
+        read_yaml(file) for file in workflow.configfiles
+    ]  # Snakemake itself accepts duplicate keys
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
     known([*EDITION.inputs(), *EDITION.without], Path(INPUTS))
