@@ -30,6 +30,7 @@ class LogHandler(LogHandlerBase):
         self.dryrun = self.common_settings.dryrun
         self.bars = None if self.dryrun or not sys.stderr.isatty() else Bars(self.common_settings, None)
         self.jobs: dict[int, str] = {}
+        self.inputs: dict[int, list[str]] = {}
         self.done = self.total = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -53,6 +54,7 @@ class LogHandler(LogHandlerBase):
             self.total = counts.pop("total")
             return f"{self.total} jobs: {', '.join(f'{n} {rule}' for rule, n in counts.items())}"
         if event == LogEvent.JOB_INFO:
+            self.inputs[about["jobid"]] = list(map(str, about.get("input") or []))
             self.jobs[about["jobid"]] = " ".join([about["rule_name"], "/".join(map(str, about["wildcards"].values()))])
         elif event == LogEvent.JOB_FINISHED:
             self.done += 1
@@ -62,8 +64,14 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.PROGRESS:
             self.total = about["total"]
         elif event in SAID or (event is None and (record.levelno > logging.INFO or not NOISE.match(str(record.msg)))):
-            return self.format(record)
+            return self.explained(self.format(record))
         return None
+
+    def explained(self, text: str) -> str:
+        """Return an error with what a reader needs beside it: a cluster's job that lacks an input makes nothing."""
+        if empty := re.search(r"^Job (\d+)\s+completed successfully, but some output files are missing", text, re.M):
+            text += "\nIts inputs, of which one may be missing: " + ", ".join(self.inputs.get(int(empty[1]), []))
+        return text
 
     def close(self) -> None:
         """End the bars."""
