@@ -17,7 +17,7 @@ def number(value: Any, digits: int = 3) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if isinstance(value, int) or float(value).is_integer():
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
         return f"{int(value):,}".replace("-", "−")
     if 1e-3 <= abs(value) < 1000:
         text = f"{value:#.{digits}g}".rstrip(".")
