@@ -126,7 +126,12 @@ class Edition(Model):
                 if study.shards and most and study.shards > most:
                     raise ValueError(f"studies.{name}.shards = {study.shards}: there are only {most} groups of a class")
             for setting in study.points:
-                lengths = {dataset: self.constants(name, dataset, setting, "wframe").T for dataset in study.datasets}
+                constants = {dataset: self.constants(name, dataset, setting, "wframe") for dataset in study.datasets}
+                if self.device == "cpu" and any(c.precision == "tf32" for c in constants.values()):
+                    raise ValueError(
+                        f"studies.{name}, {setting}: precision tf32 is a GPU's, and device is cpu: fp32 or bf16"
+                    )
+                lengths = {dataset: c.T for dataset, c in constants.items()}
                 if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side
                     given = ", ".join(f"{dataset} {T}" for dataset, T in lengths.items())
                     raise ValueError(f"studies.{name}.datasets: T has to be the same ({given}): make it two studies")

@@ -1,7 +1,7 @@
 """Studies: the experiments of an edition, and the resources of their training jobs."""
 
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -86,8 +86,10 @@ class Study(Model):
         if (self.show == "map") != bool(self.grid):
             raise ValueError("a grid of constants and `show: map` go together")
         for constant, values in self.grid.items():
-            if not values or len(set(map(str, values))) < len(values):
-                raise ValueError(f"grid.{constant}: give each value once, and at least one")
+            if not values or not all(type(value) in (int, float) for value in values):
+                raise ValueError(f"grid.{constant}: give numbers; what isn't one is a setting (`settings`)")
+            if any(b <= a for a, b in pairwise(values)):
+                raise ValueError(f"grid.{constant}: give each value once, in ascending order")
             for value in values:
                 try:
                     LearningChange.model_validate({constant: value})

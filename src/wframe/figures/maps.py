@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
@@ -18,6 +19,11 @@ from wframe.results.store import Store
 from wframe.results.text import symbol
 
 SHADES = dict(zip(OUTCOMES, ("#2c7fb8", "#c7e9b4", "#fdae61", "#8c2d04"), strict=True))
+
+BOUND = (
+    " The black line is where the penalty alone makes θ's step unstable (the median over groups). It knows nothing of "
+    "FRAME's own limit."
+)
 
 
 def outcome_map(store: Store, study: str) -> Iterator[Figure]:
@@ -42,16 +48,16 @@ def outcome_map(store: Store, study: str) -> Iterator[Figure]:
             _bound(axes, store, study, dataset, setting)
             parts.append(counts.assign(dataset=dataset, method=method, setting=setting))
         grid[-1, 0].set_xlabel(symbol(x))
-        bound = plt.Line2D([], [], color="black", lw=1.2, label="bound from the penalty's gain")
-        handles = [Patch(color=shade, label=name) for name, shade in SHADES.items()]
-        canvas.legend(handles=[*handles, bound], loc="outside upper right", ncols=5, fontsize=7)
+        handles: list[Artist] = [Patch(color=shade, label=name) for name, shade in SHADES.items()]
+        if x == "lambda":
+            handles.append(plt.Line2D([], [], color="black", lw=1.2, label="bound from the penalty's gain"))
+        canvas.legend(handles=handles, loc="outside upper right", ncols=5, fontsize=7)
         numbers = pd.concat(parts, ignore_index=True)
         yield Figure(
             joined("map", dataset),
             f"{store.title(dataset)}: outcomes over {' and '.join(map(symbol, entry.grid))}",
             f"Each cell is the share of groups that learn, stall, collapse or diverge ({groups(numbers)} groups a "
-            "cell); the number is how many are lost. β = 0 is FRAME. The black line is where the penalty alone makes "
-            "θ's step unstable (the median over groups). It knows nothing of FRAME's own limit.",
+            "cell); the number is how many are lost. β = 0 is FRAME." + (BOUND if x == "lambda" else ""),
             _in_words(numbers, x, y),
             canvas,
             numbers,
