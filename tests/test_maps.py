@@ -38,7 +38,7 @@ def test_each_setting_is_run_at_each_combination():
 @pytest.mark.parametrize(
     ("study", "message"),
     [
-        ({"grid": {"lambda": [1e-3, -1]}}, "grid.lambda = -1: Input should be greater than 0"),
+        ({"grid": {"lambda": [-1, 1e-3]}}, "grid.lambda = -1: Input should be greater than 0"),
         ({"grid": {"lamda": [1e-3]}}, "grid.lamda = 0.001: Extra inputs are not permitted"),
         ({"grid": {"lambda": [1e-3, 1e-3]}}, "grid.lambda: give each value once"),
         ({"grid": {"lambda": [1e-2, 1e-3]}}, "grid.lambda: give each value once, in ascending order"),

@@ -6,7 +6,6 @@ OUTPUTS: (none: functions only)
 
 import os
 import shlex
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -30,9 +29,8 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 CLAIMS = f"{workflow.basedir}/config/claims.yaml"
 INPUTS = os.environ.get("WFRAME_REGISTRY", f"{workflow.basedir}/config/inputs.yaml")
 try:
-    _ = [
-        read_yaml(file) for file in workflow.configfiles
-    ]  # Snakemake itself accepts duplicate keys
+    for file in workflow.configfiles:
+        read_yaml(file)  # Snakemake itself accepts duplicate keys
     EDITION = editions.check(config, "the configuration")
     load_claims(Path(CLAIMS))
     known([*EDITION.inputs(), *EDITION.without], Path(INPUTS))
@@ -43,9 +41,7 @@ except UserError as error:
 
 RULES = Rules(EDITION)
 of, step = RULES.of, RULES.step
-GPU = EDITION.device == "cuda" or (
-    EDITION.device == "auto" and shutil.which("nvidia-smi") is not None
-)
+GPU = RULES.gpu
 INPUTS_RECORD = [paths.INPUTS_RECORD] if EDITION.inputs() else []
 # What results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters. Jobs run
 # in Snakemake's own environment, even if it isn't activated, and with this checkout's code, which an environment made by

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,13 @@ class Rules:
 
     def __init__(self, edition: Edition) -> None:
         self.edition = edition
+
+    @property
+    def gpu(self) -> bool:
+        """Whether jobs run on a GPU: the edition's `device`; `auto`: if this machine has one."""
+        return self.edition.device == "cuda" or (
+            self.edition.device == "auto" and shutil.which("nvidia-smi") is not None
+        )
 
     def of(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
         """Turn a function of `wframe.jobs` into an input or parameter; it gets the edition and the wildcards."""
