@@ -285,13 +285,16 @@ def test_shards_cover_all_groups_once():
     assert [group for span in spans for group in span] == list(range(10))
 
 
-def test_parts_of_a_batch_give_the_same_bytes():
+@pytest.mark.parametrize("images_at_once", [1, 4, 9, 18])
+def test_parts_of_a_batch_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch, images_at_once: int):
     """On a CPU, the chains go through the bank in parts that fit into the cache."""
+    monkeypatch.setattr("wframe.model.energy.CACHE", images_at_once * 64 * 32 * 32 * 4 // torch.get_num_threads())
     bank = load_bank(BUILTIN_BANK).to(127.5)
     x, θ = torch.rand(2, 9, 3, 32, 32) - 0.5, torch.rand(2, 128, 16, 16) * 1e-3
     with torch.inference_mode():
         whole = gradient(bank, θ, responses(bank, x.flatten(0, 1))).view_as(x)
-        assert len(_parts(x, 4)) > 2 and torch.equal(force(bank, θ, x), whole)
+        assert len(_parts(x, 4)) == {1: 18, 4: 6, 9: 2, 18: 1}[images_at_once]
+        assert torch.equal(force(bank, θ, x), whole)
 
 
 def test_statistics_are_fp32_when_steps_are_bf16():
