@@ -59,8 +59,10 @@ class Study(Model):
         description="iterations after which to keep the chains of each shard's first group; null: about seven, spread "
         "geometrically up to T (none for a map); []: none",
     )
-    show: Literal["datasets", "settings", "map"] = Field(
-        "datasets", description="what the study's figures compare; `map`: the outcomes over a grid"
+    show: Literal["datasets", "settings", "steps", "map"] = Field(
+        "datasets",
+        description="what the study's figures compare; `steps`: each setting with the one before; `map`: the outcomes "
+        "over a grid",
     )
     title: str | None = Field(None, description="heading on the page")
     text: str = Field("", description="introduction on the page: the purpose of the study")
