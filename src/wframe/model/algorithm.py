@@ -35,17 +35,18 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     """Run one learning iteration of Algorithm 1, lines 3 to 14; return the new state and its measures.
 
     `keys` (G, 2) are the groups' random keys. Langevin steps run in the precision of the bank's sampler; what θ learns
-    from and what is measured is fp32.
+    from and what is measured is fp32, and so is the first step's gradient, which line 12 needs as well.
     """
     L, β, λ = constants.L, constants.beta, constants.lambda_
     a, b, s = constants.step  # x ← a·x + b·∇ₓΦ + s·ξ, by the reading of lines 6 to 8
     t, x, θ, P_before, r, diverged = state
     P = torch.zeros_like(θ)
 
+    G = gradient(bank, θ, r)  # 5 for j = 0: ∇ₓΦ at the last iteration's chains, whose responses are at hand
     if β and constants.before == "renewed":  # else 𝒫_{t−1} from the last iteration, computed with θ_{t−1}
-        P_before = penalty_gradient(bank, θ, r, gradient(bank, θ, r), constants.penalty)  # 12: 𝒫_{t−1}
+        P_before = penalty_gradient(bank, θ, r, G, constants.penalty)  # 12: 𝒫_{t−1}
     for j in range(L):  # 4
-        G = force(bank, θ, x)  # 5: 𝒢 = ∇ₓΦ
+        G = force(bank, θ, x) if j else G.view_as(x)  # 5: 𝒢 = ∇ₓΦ
         ξ = normal(keys, t, j, x.shape[1:])  # 7: Σ = σξ
         x = a * x + b * G + s * ξ  # 6, 8
     r = responses(bank, x.flatten(0, 1))

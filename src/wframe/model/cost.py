@@ -29,10 +29,10 @@ class Flops(NamedTuple):
 def learning_flops(side: int, images: int, T: int, L: int, penalty: str | None) -> Flops:
     """Return the operations of Algorithm 1 on `images` chains: T iterations of L Langevin steps.
 
-    A step is F(x) and Jᵀθ, which costs the same as F(x). An iteration ends with one more of both. The penalty ("kept"
-    or "renewed"; None: FRAME) adds products with J, which cost the same: one for 𝒫_t, and for a renewed 𝒫_{t−1}
-    another, with its Jᵀθ.
+    A step is F(x) and Jᵀθ, which costs the same as F(x); an iteration's first step has F(x) from the last iteration. An
+    iteration ends with one more of both. The penalty ("kept" or "renewed"; None: FRAME) adds products with J, which cost
+    the same: one for 𝒫_t, and another for a renewed 𝒫_{t−1}.
     """
-    extra = {None: 0, "kept": 1, "renewed": 3}[penalty]
+    extra = {None: 0, "kept": 1, "renewed": 2}[penalty]
     one = T * images * forward_flops(side)
-    return Flops(2 * L * one, (2 + extra) * one)
+    return Flops(2 * (L - 1) * one, (3 + extra) * one)
