@@ -34,7 +34,7 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def held_out(store: Store, dataset: str, method: str) -> dict[int, np.ndarray]:
     """Return, by iteration, R of a class's first group of chains to its own nine images and to each other nine.
 
-    Rows are the classes; columns R to the own nine, the mean R to the others, and R between the own nine and the others.
+    Rows are the classes; columns: R to the own nine, mean R to the others, mean R between the own nine and the others.
     """
     bank, study, M = (
         load_bank(store.folder / "bank.safetensors").to(UNIT),
