@@ -67,5 +67,10 @@ rule all:
     localrule: True
 
 
+onstart:
+    if forks(workflow):
+        forkserver.start()
+
+
 onsuccess:
     shell("python -P -m wframe claims --summary")

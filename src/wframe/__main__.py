@@ -13,6 +13,7 @@ import sys
 
 from wframe.errors import UserError
 from wframe.record.stamps import Step, check_all, check_reads, forget, remove_stamps, write_stamps
+from wframe.runtime import forkserver
 
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
@@ -109,4 +110,5 @@ def _place() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = forkserver.ask(sys.argv[1:])
+    sys.exit(main() if status is None else status)

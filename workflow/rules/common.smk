@@ -19,9 +19,10 @@ from wframe.data.registry import known
 from wframe.errors import UserError
 from wframe.files import read_json, read_yaml
 from wframe.jobs import inputs, left_out, options, paths, runs
-from wframe.jobs.rules import Rules, image
+from wframe.jobs.rules import Rules, forks, image
 from wframe.record.stamps import explain
 from wframe.record.sweep import litter, sweep
+from wframe.runtime import forkserver
 
 # a cluster's warning before a time limit goes to all processes; only training handles it
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -29,9 +29,9 @@ class Flops(NamedTuple):
 def learning_flops(side: int, images: int, T: int, L: int, penalty: str | None) -> Flops:
     """Return the operations of Algorithm 1 on `images` chains: T iterations of L Langevin steps.
 
-    A step is F(x) and Jᵀθ, which costs the same as F(x); an iteration's first step has F(x) from the last iteration. An
-    iteration ends with one more of both. The penalty ("kept" or "renewed"; None: FRAME) adds products with J, which cost
-    the same: one for 𝒫_t, and another for a renewed 𝒫_{t−1}.
+    A step is F(x) and Jᵀθ, which costs the same as F(x); an iteration's first step has F(x) from the last iteration.
+    An iteration ends with one more of both. The penalty ("kept" or "renewed"; None: FRAME) adds products with J, which
+    cost the same: one for 𝒫_t, and another for a renewed 𝒫_{t−1}.
     """
     extra = {None: 0, "kept": 1, "renewed": 2}[penalty]
     one = T * images * forward_flops(side)
