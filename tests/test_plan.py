@@ -20,7 +20,7 @@ def test_the_papers_plan_is_printed(capsys: pytest.CaptureFixture, tmp_path: Pat
     text = capsys.readouterr().out
     (row,) = [line.split() for line in text.splitlines() if "cifar10-unlabelled" in line and "wframe" in line]
     assert row[:5] == ["whole", "cifar10-unlabelled", "wframe", "32", "5,556"]
-    assert float(row[5]) == pytest.approx(5556 * 9 * 100 * 105 * 192.3e6 / 1e15, rel=0.01)
+    assert float(row[5]) == pytest.approx(5556 * 9 * 100 * 103 * 192.3e6 / 1e15, rel=0.01)
     assert "H200" in text and "Total:" in text
 
 
@@ -37,7 +37,7 @@ def test_jobs_take_the_editions_target_time():
         "studies": {"whole": {"datasets": ["faces"]}},
     }
     jobs = plan.shards(check(values), "whole", "faces", "base")
-    seconds = 12 * 9 * 100 * 105 * 192.3e6 / (15.7e12 * 0.3)
+    seconds = 12 * 9 * 100 * 103 * 192.3e6 / (15.7e12 * 0.3)
     assert jobs == -(-seconds // 30) > 1
     fixed = values | {"studies": {"whole": {"datasets": ["faces"], "shards": 3}}}
     assert plan.shards(check(fixed), "whole", "faces", "base") == 3

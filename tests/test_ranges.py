@@ -5,6 +5,7 @@ import http.server
 import json
 import pickle
 import re
+import socket
 import socketserver
 import threading
 import zipfile
@@ -118,7 +119,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass  # the client has seen enough
         if cut:
             self.wfile.flush()
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(scope="module")

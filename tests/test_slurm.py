@@ -31,7 +31,7 @@ from wframe.__main__ import main
 pytestmark = pytest.mark.xdist_group("slurm")
 
 GPUS = 3
-T = 400  # learning iterations
+T = 150  # learning iterations
 EDITION: dict[str, Any] = {
     "edition": "cluster",
     "theory": False,

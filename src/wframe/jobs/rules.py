@@ -11,8 +11,6 @@ from wframe.errors import UserError
 from wframe.jobs.keys import key
 from wframe.jobs.paths import INPUTS_RECORD
 
-FORKS_FROM = 6  # jobs: with fewer, the server's own start takes as long
-
 
 def image(checkout: str, deployment: Any) -> str | None:
     """Return the image that jobs run in with --sdm apptainer (docs/container.md), if one is named.
@@ -31,9 +29,8 @@ def image(checkout: str, deployment: Any) -> str | None:
 
 
 def forks(workflow: Any) -> bool:
-    """Return whether this run's jobs are better started by a forkserver: many jobs, here, in this environment."""
-    elsewhere = not workflow.local_exec or workflow.deployment_settings.deployment_method
-    return not elsewhere and sum(1 for _ in workflow.dag.needrun_jobs()) >= FORKS_FROM
+    """Return whether this run's jobs can start from a forkserver: they run here, in this environment."""
+    return bool(workflow.local_exec) and not workflow.deployment_settings.deployment_method
 
 
 class Rules:

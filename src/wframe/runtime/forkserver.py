@@ -1,9 +1,10 @@
 """A forkserver for the workflow's jobs on this machine, as in `multiprocessing`: they start at once, not in 2 seconds.
 
-PyTorch and pandas take longer to import than many jobs run. So the workflow starts one process that has imported them
-(`start`), and `python -m wframe --step ...` asks it to fork (`ask`). The fork has the caller's arguments, folder,
-environment and streams; the caller passes signals on, and ends as the fork ends. Where there is no server, or a job has
-several threads (which OpenMP reads when it is imported), the command runs in its own process as usual.
+PyTorch and pandas take longer to import than many jobs run. So the workflow starts one process (`start`), and
+`python -m wframe --step ...` asks it to fork (`ask`). It imports each command's module once, before the first fork that
+needs it. The fork has the caller's arguments, folder, environment and streams; the caller passes signals on, and ends as
+the fork ends. Where there is no server, or a job has several threads (which OpenMP reads when it is imported), the
+command runs in its own process as usual.
 """
 
 import importlib
@@ -23,7 +24,6 @@ from pathlib import Path
 
 AFFECTS_NO_RESULT = True
 ADDRESS = "WFRAME_FORKSERVER"  # the environment variable with the server's socket
-PRELOAD = ("wframe.engine.train", "wframe.figures.command", "wframe.claims.command", "wframe.scores.score")
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 LIBRARIES = ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
 ONE_THREAD = {f"{library}_THREADS": "1" for library in LIBRARIES}  # as Snakemake sets them for a job with one
@@ -73,8 +73,6 @@ def serve(address: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(128)
-    for module in PRELOAD:
-        importlib.import_module(module)
     woken, wake = socket.socketpair()
     wake.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -112,6 +110,9 @@ def _fork(caller: socket.socket) -> int:
         argv, folder, environment = json.loads(_read(caller, struct.unpack("q", size)[0]))
     except (OSError, struct.error, EOFError):
         return 0
+    command = importlib.import_module("wframe.__main__")
+    with suppress(Exception):  # the fork will fail in the same way, and say so
+        importlib.import_module(command.COMMANDS[argv[2]][0])
     if pid := os.fork():
         for fd in fds:
             os.close(fd)
@@ -127,7 +128,6 @@ def _fork(caller: socket.socket) -> int:
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
-        command = importlib.import_module("wframe.__main__")
         sys.argv[:] = [str(command.__file__), *argv]
         status = command.main(argv)
     except SystemExit as end:  # of argparse
