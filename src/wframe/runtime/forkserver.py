@@ -2,8 +2,8 @@
 
 PyTorch and pandas take longer to import than many jobs run. So the workflow starts one process (`start`), and
 `python -m wframe --step ...` asks it to fork (`ask`). It imports each command's module once, before the first fork that
-needs it. The fork has the caller's arguments, folder, environment and streams; the caller passes signals on, and ends as
-the fork ends. Where there is no server, or a job has several threads (which OpenMP reads when it is imported), the
+needs it. The fork has the caller's arguments, folder, environment and streams; the caller passes signals on, and ends
+as the fork ends. Where there is no server, or a job has several threads (which OpenMP reads when it is imported), the
 command runs in its own process as usual.
 """
 
