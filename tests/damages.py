@@ -50,7 +50,7 @@ COMMANDS = {
     "wframe claims": ["python", "-m", "wframe", "claims"],
     "wframe report": ["python", "-m", "wframe", "report"],
     "wframe check": ["python", "-m", "wframe", "check"],
-    "wframe publish": ["python", "-m", "wframe", "publish", "again.zip"],
+    "wframe publish": ["python", "-m", "wframe", "publish", "../again.zip"],
 }
 QUICK = ("snakemake -n", "wframe claims", "wframe check", "wframe publish")
 REMAKES = ("snakemake -n", "dvc repro")  # commands that may repair
@@ -74,6 +74,8 @@ def outcome(folder: Path, command: str, path: Path, damage: Callable[[Path], Non
     """Run one command on a damaged output; return what it did about it."""
     said = call(folder, *COMMANDS[command], check=False)
     index = path.with_name("index.json")
+    if command == "wframe publish":
+        return "refuses" if "don't match this commit" in said else "SILENT"  # it refers to `wframe check`
     named = str(path) in said or str(index) in said
     if command in REMAKES:
         rule = (read_stamp(index) or {}).get("rule", "figures") if path.suffix != ".json" else None
@@ -81,7 +83,7 @@ def outcome(folder: Path, command: str, path: Path, damage: Callable[[Path], Non
         if "Restore it" in said or "dvc checkout" in said:
             return "refuses" if named else "SILENT"
         if command == "snakemake -n":
-            return "remakes" if planned else "SILENT"
+            return "remakes" if planned else "–" if damage is delete else "SILENT"  # what nothing needs stays away
         same = path.exists() and (path.read_bytes() == whole or str(path) in TIMES)
         return "remakes" if same else "SILENT"
     failed = any(
@@ -95,17 +97,17 @@ def outcome(folder: Path, command: str, path: Path, damage: Callable[[Path], Non
 def archive_members(folder: Path) -> Counter[str]:
     """Flip a byte of each member of a release, exactly, and verify it; count what `wframe verify` says."""
     said: Counter[str] = Counter()
-    with zipfile.ZipFile(folder / "release.zip") as archive:
+    with zipfile.ZipFile(folder / "../release.zip") as archive:
         content = {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
     for name in content:
         damaged = bytearray(content[name])
         if not damaged:
             continue
         damaged[len(damaged) // 2] ^= 1
-        with zipfile.ZipFile(folder / "damaged.zip", "w") as archive:
+        with zipfile.ZipFile(folder / "../damaged.zip", "w") as archive:
             for member, whole in content.items():
                 archive.writestr(member, bytes(damaged) if member == name else whole)
-        out = call(folder, "python", "-m", "wframe", "verify", "damaged.zip", check=False)
+        out = call(folder, "python", "-m", "wframe", "verify", "../damaged.zip", check=False)
         said["refuses" if "problems" in out or "isn't" in out or "wframe verify:" in out else f"SILENT {name}"] += 1
     return said
 
@@ -122,9 +124,10 @@ def main(report: Path | None = None) -> int:
             (base / name).mkdir()
             return base / name
 
-    here = clone(origin.__wrapped__(Folders), base / "here")  # type: ignore[attr-defined]
+    made = origin.__wrapped__(Folders)  # type: ignore[attr-defined]
+    here = clone(made, made.parent / "here")  # beside the default store
     call(here, "dvc", "pull")
-    call(here, "python", "-m", "wframe", "publish", "release.zip")
+    call(here, "python", "-m", "wframe", "publish", "../release.zip")
     os.chdir(here)
     rows, count = [], Counter()
     for kind, path in kinds(here).items():
