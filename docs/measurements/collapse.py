@@ -1,12 +1,12 @@
-"""What announces FRAME's collapse? Which measure leaves the range of the models that hold before R does.
+"""What decides whether a model collapses? How far R leaps in the first three iterations, and what becomes of it.
 
-python docs/measurements/collapse.py docs/measurements/collapse.png FOUND_ON.parquet... --judged-on JUDGED_ON.parquet...
+python docs/measurements/collapse.py docs/measurements/collapse.png MAP.parquet COLLAPSE.parquet WHOLE.parquet
 
-The files are studies' curves (results/studies/NAME.parquet). The alarm of a measure is set at the largest value that it
-has in any model of FOUND_ON that isn't lost, so there it never sounds in vain. JUDGED_ON are other groups.
+The files are studies' curves: `beta` of config/map.yaml, on which the rule was found; `collapse` and `whole` of
+config/sample.yaml, on other groups, on which it is judged.
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -14,89 +14,53 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
-from wframe.results.outcomes import COLLAPSES_ABOVE, lost
+from wframe.results.outcomes import COLLAPSES_ABOVE, final_ratio, lost
 
-MEASURES = {
-    "gradient": "mean |∇ₓΦ|",
-    "std": "std of x, grey levels",
-    "energy": "|Φ(x)|",
-    "misfit": "‖H^obs − H^syn‖ over its start",
-    "step": "‖Δθ‖ over its start",
-    "R": "R over its start",
-}
-RELATIVE = ("misfit", "step", "R")
-FRAME = r"/frame$|beta-0/|^frame-"  # SETTING/METHOD of FRAME, as method or as β = 0 in a map
 MODEL = ["dataset", "class", "setting", "method", "repeat", "group"]
+EARLY = 3  # iterations
+METHODS = {  # by SETTING/METHOD: FRAME is a method, or β = 0 in the map
+    "FRAME": (r"/frame$|^printed-.*beta-0/", "#b3501b"),
+    "wFRAME, β = 60, as printed": (r"^printed-.*beta-60/|^(?:base|safe|lambda|delta|lambda-5)/wframe$", "#1f5f8b"),
+    "wFRAME, β = 60, delayed": (r"^delayed-.*beta-60/|-kept/wframe$", "#7fb2d0"),
+}
 
 
-class Study:
-    """The measures of a study's models, iterations × models, and which of these are lost and when R leaves."""
-
-    def __init__(self, file: Path) -> None:
+def models(files: list[Path], pattern: str) -> pd.DataFrame:
+    """Return each model's leap (the largest R of the first iterations over its start), end, and whether it's lost."""
+    parts = []
+    for file in files:
         rows = pd.read_parquet(file)
-        rows = rows[(rows["setting"] + "/" + rows["method"]).str.contains(FRAME)]
-        wide = {name: rows.pivot(index="iteration", columns=MODEL, values=name) for name in MEASURES}
-        self.lost = lost(wide["R"], wide["energy"])
-        self.measures = {name: (of / of.iloc[0] if name in RELATIVE else of).abs() for name, of in wide.items()}
-        self.leaves = first(~self.measures["R"].le(COLLAPSES_ABOVE))
-
-    def alarm(self, measure: str, limit: float) -> pd.Series:
-        """Return the first iteration in which a measure is above a limit, or isn't finite, in each model."""
-        return first(~self.measures[measure].le(limit))
+        rows = rows[(rows["setting"] + "/" + rows["method"]).str.contains(pattern)]
+        if len(rows):
+            R, Φ = (rows.pivot(index="iteration", columns=MODEL, values=name) for name in ("R", "energy"))
+            leap = (R / R.iloc[0]).iloc[:EARLY].max()
+            parts.append(pd.DataFrame({"leap": leap, "end": final_ratio(R, Φ), "lost": lost(R, Φ)}))
+    return pd.concat(parts)
 
 
-def first(happens: pd.DataFrame) -> pd.Series:
-    """Return the first iteration in which something happens in each model; infinite if it never does."""
-    return happens.idxmax().astype(float).where(happens.any(), np.inf)
-
-
-def warned(studies: list[Study], measure: str, limit: float) -> tuple[str, str]:
-    """Return how many lost models are warned before R leaves and for how long, and how many others are for nothing."""
-    early, false, held = [], 0, 0
-    for study in studies:
-        alarm = study.alarm(measure, limit)
-        early += (study.leaves - alarm)[study.lost].tolist()
-        false += int(np.isfinite(alarm[~study.lost]).sum())
-        held += int((~study.lost).sum())
-    return f"{sum(e > 0 for e in early)} of {len(early)}, {np.median(early or [np.nan]):g}", f"{false} of {held}"
-
-
-def main() -> None:
+def main(out: Path, found: Path, *judged: Path) -> None:
     """Print the table and draw the figure."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("figure", type=Path)
-    parser.add_argument("found_on", type=Path, nargs="+")
-    parser.add_argument("--judged-on", type=Path, nargs="+", required=True)
-    args = parser.parse_args()
-    found, judged = ([Study(file) for file in files] for files in (args.found_on, args.judged_on))
-    print("| measure | alarm above | found on: warned, median iterations before | judged on: the same | false alarms |")
-    print("| --- | --- | --- | --- | --- |")
-    limits = {}
-    for measure, title in MEASURES.items():
-        limits[measure] = max(float(study.measures[measure].loc[:, ~study.lost].max().max()) for study in found)
-        (first_half, _), (second, false) = (warned(studies, measure, limits[measure]) for studies in (found, judged))
-        print(f"| {title} | {limits[measure]:.3g} | {first_half} | {second} | {false} |")
-    draw(judged, limits, args.figure)
-
-
-def draw(studies: list[Study], limits: dict[str, float], out: Path) -> None:
-    """Draw the measures of the judged models, of lost ones until R leaves, with the alarms."""
-    canvas, grid = plt.subplots(2, 3, figsize=(9, 5), layout="constrained")
-    for axes, (measure, title) in zip(grid.flat, MEASURES.items(), strict=True):
-        for study in studies:
-            for model, curve in study.measures[measure].items():
-                gone = study.lost[model]
-                shown = curve[curve.index <= study.leaves[model] + 1] if gone else curve
-                axes.plot(shown.index, shown, color="#b3501b" if gone else "#1f5f8b", lw=0.6, alpha=0.6)
-        axes.axhline(limits[measure], color="black", lw=0.8, ls=":")
-        axes.set(title=title, yscale="log", xscale="log")
-    for axes in grid[-1]:
-        axes.set_xlabel("learning iteration t")
+    canvas, panels = plt.subplots(1, 2, figsize=(8.5, 3.4), sharex=True, sharey=True, layout="constrained")
+    print("| groups | method | hold: largest leap | lost: smallest leap |")
+    print("| --- | --- | --- | --- |")
+    sets = {"found on: CIFAR-10's horses": [found], "judged on: SUN, CelebA, CIFAR-10": list(judged)}
+    for axes, (title, files) in zip(panels, sets.items(), strict=True):
+        for method, (pattern, colour) in METHODS.items():
+            table = models(files, pattern)
+            held, gone = table[~table["lost"]], table[table["lost"]]
+            most, least = held["leap"].max(), gone["leap"].min()
+            print(f"| {title} | {method} | {most:.2f} ({len(held)}) | {least:.2f} ({len(gone)}) |")
+            axes.plot(table["leap"], table["end"].fillna(1e12), "o", ms=3, alpha=0.6, color=colour, label=method)
+        axes.axhline(COLLAPSES_ABOVE, color="black", lw=0.6, ls=":")
+        axes.set(
+            xscale="log", yscale="log", title=title, xlabel=f"largest R of the first {EARLY} iterations over its start"
+        )
+    panels[0].set_ylabel("R at the end over its start")
+    panels[0].legend(fontsize=7)
     canvas.savefig(out, dpi=130, metadata={"Software": None})
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))
