@@ -126,3 +126,17 @@ def test_the_server_outlives_the_workflow_until_its_last_fork_has_ended(
     assert running.wait(60) == 0 and (tmp_path / "out/0.safetensors").exists()
     while address.parent.exists():
         time.sleep(0.01)
+
+
+def test_no_import_uses_the_gpu():
+    """A fork of a process that has used the GPU can't use it."""
+    counted = """
+import importlib, torch
+for name in ("is_available", "device_count", "_lazy_init"):
+    setattr(torch.cuda, name, lambda *_, name=name: exit(name))
+from wframe.__main__ import COMMANDS
+for module, _ in COMMANDS.values():
+    importlib.import_module(module)
+"""
+    done = subprocess.run([sys.executable, "-c", counted], env=os.environ | ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
