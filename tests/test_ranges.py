@@ -119,6 +119,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass  # the client has seen enough
         if cut:
             self.wfile.flush()
+            self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
 
 
