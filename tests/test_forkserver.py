@@ -128,6 +128,30 @@ def test_the_server_outlives_the_workflow_until_its_last_fork_has_ended(
         time.sleep(0.01)
 
 
+def test_a_server_that_is_killed_ends_callers_and_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also while another fork is running; a later job runs in its own process."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.setenv(forkserver.ADDRESS, "")
+    server = forkserver.start()
+    while not Path(os.environ[forkserver.ADDRESS]).exists():
+        time.sleep(0.01)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    running = [train(folder, 100_000) for folder in folders]
+    pids = forks(server)
+    assert len(pids) == 2
+    server.kill()
+    for process in running:
+        assert process.wait(20) == 1 and "the forkserver has gone" in process.stderr.read()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    alone = job(tmp_path, "train", "--observed", "absent.npy", "--out", "out/1")
+    assert alone.wait(60) == 2
+
+
 def test_no_import_uses_the_gpu():
     """A fork of a process that has used the GPU can't use it."""
     counted = """

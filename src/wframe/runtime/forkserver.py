@@ -50,16 +50,20 @@ def ask(argv: list[str]) -> int | None:
         return None
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until it's known whom to pass them on to
     request = json.dumps([argv, str(Path.cwd()), dict(os.environ)]).encode()
-    socket.send_fds(server, [struct.pack("q", len(request))], [0, 1, 2])
-    server.sendall(request)
+    pid = 0
     try:
+        socket.send_fds(server, [struct.pack("q", len(request))], [0, 1, 2])
+        server.sendall(request)
         pid = _number(server)
         for number in FORWARDED:
             signal.signal(number, lambda number, frame: os.kill(pid, number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         status = _number(server)
-    except EOFError as gone:
-        print(f"wframe {argv[2]}: {gone}; run the same command again", file=sys.stderr)
+    except (EOFError, OSError):  # the server was killed: so is its fork, which nobody waits for
+        if pid:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        print(f"wframe {argv[2]}: the forkserver has gone; run the same command again", file=sys.stderr)
         return 1
     if status < 0:  # killed by a signal: so is this process
         with suppress(OSError):  # SIGKILL can't be handled anyway
@@ -92,7 +96,7 @@ def serve(address: str) -> None:
                     _reap(callers, selector)
                 elif source is listener and listener.fileno() >= 0:
                     caller = listener.accept()[0]
-                    if pid := _fork(caller):
+                    if pid := _fork(caller, selector):
                         callers[pid] = caller
                         selector.register(caller, selectors.EVENT_READ)
                 else:  # callers say nothing more: this one was killed
@@ -103,7 +107,7 @@ def serve(address: str) -> None:
     shutil.rmtree(Path(address).parent)
 
 
-def _fork(caller: socket.socket) -> int:
+def _fork(caller: socket.socket, selector: selectors.BaseSelector) -> int:
     """Fork; in the fork, run the caller's command and exit. Return the fork's process ID; 0 if the caller has gone."""
     try:
         size, fds, *_ = socket.recv_fds(caller, 8, 3)
@@ -122,6 +126,9 @@ def _fork(caller: socket.socket) -> int:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for other in (caller, *(key.fileobj for key in selector.get_map().values())):
+            if isinstance(other, socket.socket):  # or callers wouldn't see that the server has gone
+                other.close()
         for fd, stream in zip(fds, range(3), strict=True):
             os.dup2(fd, stream)
             os.close(fd)
@@ -131,7 +138,7 @@ def _fork(caller: socket.socket) -> int:
         sys.argv[:] = [str(command.__file__), *argv]
         status = command.main(argv)
     except SystemExit as end:  # of argparse
-        status = end.code if isinstance(end.code, int) else 1
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -172,7 +179,7 @@ def _read(source: socket.socket, size: int) -> bytes:
     content = b""
     while len(content) < size:
         if not (part := source.recv(min(size - len(content), 1 << 20))):
-            raise EOFError("the forkserver has gone")
+            raise EOFError("the other side has gone")
         content += part
     return content
 
