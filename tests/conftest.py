@@ -21,6 +21,8 @@ LONG_FIRST = ("slurm", "test_real", "demo", "dvc", "test_paper", "tiny", "test_w
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other process uses the other core
+if not Path("/dev/nvidiactl").exists():
+    os.environ["TRITON_INTERPRET"] = "1"  # the GPU's kernels run on the CPU; Triton asks when it is first imported
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the marks

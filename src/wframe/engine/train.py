@@ -136,20 +136,20 @@ def main(args: argparse.Namespace) -> int:
 
 
 def check_device(device: torch.device, constants: Constants) -> None:
-    """Refuse a device without the precision, or on whose machine the noise can't be compiled, before work starts.
+    """Refuse a device without the precision, or on whose machine kernels can't be compiled, before work starts.
 
     Raises:
-        UserError: says what is missing, and for the noise the slower way that works without.
+        UserError: says what is missing, and for the kernels the slower way that works without.
     """
     if constants.precision == "tf32" and device.type != "cuda":
         raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
     try:
         normal(key_tensor([0], device), 0, 0, (4,))
-    except Exception as error:  # of torch.compile, Triton or the C compiler: of many kinds
+    except Exception as error:  # of Triton or the C compiler: of many kinds
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"device {device}: the noise can't be compiled here ({reason}). It needs a C compiler on this node; "
-            "WFRAME_NO_COMPILE=1 does without, more slowly."
+            f"device {device}: the GPU kernels can't be compiled here ({reason}). Triton needs a C compiler on this "
+            "node; WFRAME_NO_COMPILE=1 does without, more slowly."
         ) from None
 
 

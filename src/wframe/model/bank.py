@@ -26,7 +26,7 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of the original VGG-16
 CAFFE_FIRST_WEIGHT = {"RGB": 0.4800154, "BGR": 0.42947057}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
     """The frozen filters, for images x = (RGB − mean) / unit.
 

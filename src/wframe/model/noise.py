@@ -6,12 +6,11 @@ batch, FRAME and wFRAME share their noise, a resumed run needs no generator stat
 """
 
 import hashlib
-import os
-from collections.abc import Callable
-from functools import cache
 
 import torch
 from torch import Tensor
+
+from wframe.model.layers import has_kernels
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -46,7 +45,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
     return c0, c1 & _MASK, c2, c3 & _MASK
 
 
-def _words(keys: Tensor, t: int | Tensor, j: int | Tensor, stream: int, lanes: int) -> tuple[Tensor, ...]:
+def _words(keys: Tensor, t: int, j: int, stream: int, lanes: int) -> tuple[Tensor, ...]:
     """Return four (G, lanes) tensors of random words for iteration t and step j."""
     lane = torch.arange(lanes, device=keys.device)[None]
     zero = torch.zeros((), dtype=torch.int64, device=keys.device)
@@ -58,26 +57,16 @@ def _uniform(word: Tensor) -> Tensor:
     return (word.to(torch.float32) + 0.5) * 2.0**-32
 
 
-def normal(keys: Tensor, t: int | Tensor, j: int | Tensor, shape: tuple[int, ...]) -> Tensor:
+def normal(keys: Tensor, t: int, j: int, shape: tuple[int, ...]) -> Tensor:
     """Return ξ ~ N(0, I) for step j of iteration t: shape (G, *shape), float32.
 
     `keys` is (G, 2), from `key_tensor`; the number of elements of `shape` must be a multiple of 4.
-    On a GPU, the roughly 120 small operations are fused into one pass over memory: separately they would take as long
-    as the convolutions. That needs a C compiler; WFRAME_NO_COMPILE=1 does without.
+    On a GPU, the roughly 120 small operations are one kernel: separately they would take as long as the convolutions.
     """
-    if not keys.is_cuda or "WFRAME_NO_COMPILE" in os.environ:
-        return _normal(keys, t, j, shape)
-    zero = torch.zeros((), dtype=torch.int64, device=keys.device)
-    t, j = zero + t, zero + j  # tensors, so that it isn't compiled again for each number
-    return _fused()(keys, t, j, shape)
+    if has_kernels(keys.device):
+        from wframe.model import kernels
 
-
-@cache
-def _fused() -> Callable[..., Tensor]:
-    return torch.compile(_normal)
-
-
-def _normal(keys: Tensor, t: int | Tensor, j: int | Tensor, shape: tuple[int, ...]) -> Tensor:
+        return kernels.normal(keys, t, j, shape)
     count = 1
     for side in shape:
         count *= side
@@ -93,6 +82,6 @@ def _normal(keys: Tensor, t: int | Tensor, j: int | Tensor, shape: tuple[int, ..
     return torch.cat(halves, dim=1).view(len(keys), *shape)
 
 
-def gamma(keys: Tensor, t: int | Tensor) -> Tensor:
+def gamma(keys: Tensor, t: int) -> Tensor:
     """Return γ ~ U[0, 1] of iteration t for each group: shape (G,) (Algorithm 1, line 13)."""
     return _uniform(_words(keys, t, 0, _GAMMA, 1)[0][:, 0])
