@@ -3,9 +3,11 @@
 `layers.py` has the same operations for any device, and says what each does. A convolution with three channels is a
 kernel as well: cuDNN takes longer for one than for a layer with twenty times its operations.
 
-Activations are channels-last, (N, C, H, W) with C contiguous; x and its gradient are contiguous. TRITON_INTERPRET=1 runs
-the kernels on a CPU, which the tests do.
+Activations are channels-last, (N, C, H, W) with C contiguous; x and its gradient are contiguous. TRITON_INTERPRET=1
+runs the kernels on a CPU, which the tests do.
 """
+
+# mypy: disable-error-code="no-untyped-def"
 
 import torch
 import triton
@@ -212,7 +214,7 @@ def _unpool(d, pooled, where, maps, count, half, C: tl.constexpr, BLOCK: tl.cons
 
 
 def pick(v: Tensor, pooled: Tensor, where: Tensor) -> Tensor:
-    """Return the elements of v that the windows took, where the pooled value is above 0; else 0: `unpool`'s transpose."""
+    """Return v's elements that the windows took, where the pooled value is above 0, else 0: `unpool`'s transpose."""
     out = torch.empty_like(pooled)
     _pick[(triton.cdiv(out.numel(), BLOCK),)](v, pooled, where, out, out.numel(), out.shape[3], out.shape[1], BLOCK)
     return out

@@ -1,9 +1,18 @@
 """A function of GPU tensors as a CUDA graph: on a few groups, starting kernels one by one takes longer than they do."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Captured(NamedTuple):
+    """A function's kernels, with the memory that they read and write."""
+
+    inputs: list[Tensor]
+    graph: torch.cuda.CUDAGraph
+    output: Tensor
 
 
 class Replayed:
@@ -11,29 +20,30 @@ class Replayed:
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
         self.function = function
-        self.shapes: list[torch.Size] = []
+        self.captured: Captured | None = None
 
     def __call__(self, *tensors: Tensor) -> Tensor:
         """Return the function's result, which the next call overwrites."""
         shapes = [tensor.shape for tensor in tensors]
-        if shapes != self.shapes:
-            self._capture(tensors)
-            self.shapes = shapes
-        for static, tensor in zip(self.inputs, tensors, strict=True):
+        if self.captured is None or shapes != [tensor.shape for tensor in self.captured.inputs]:
+            self.captured = None  # frees the memory of the former shapes
+            self.captured = capture(self.function, tensors)
+        inputs, graph, output = self.captured
+        for static, tensor in zip(inputs, tensors, strict=True):
             static.copy_(tensor)
-        self.graph.replay()
-        return self.output
+        graph.replay()
+        return output
 
-    def _capture(self, tensors: tuple[Tensor, ...]) -> None:
-        """Record the function's kernels on inputs of its own. The former shapes' memory is freed first."""
-        self.graph = self.output = None
-        self.shapes = []
-        self.inputs = [tensor.clone(memory_format=torch.preserve_format) for tensor in tensors]
-        current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(current)
-        with torch.cuda.stream(aside):
-            self.function(*self.inputs)  # compiles kernels and chooses algorithms, which can't be captured
-        current.wait_stream(aside)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.output = self.function(*self.inputs)
+
+def capture(function: Callable[..., Tensor], tensors: tuple[Tensor, ...]) -> Captured:
+    """Record the kernels that a function starts for inputs like these."""
+    inputs = [tensor.clone(memory_format=torch.preserve_format) for tensor in tensors]
+    current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+    aside.wait_stream(current)
+    with torch.cuda.stream(aside):
+        function(*inputs)  # compiles kernels and chooses algorithms, which can't be captured
+    current.wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        output = function(*inputs)
+    return Captured(inputs, graph, output)
