@@ -90,30 +90,42 @@ def _first(x, taps, b, a, N, H, W, K: tl.constexpr, EXACT: tl.constexpr, PIXELS:
 
 
 def last(d: Tensor, a: Tensor, w: Tensor) -> Tensor:
-    """Return the first layer's transposed convolution of d where a > 0: (N, 3, H, W) in fp32, for w (3, K, 3, 3)."""
+    """Return the first layer's transposed convolution of d where a > 0: (N, 3, H, W) in fp32, for w (3, K, 3, 3).
+
+    First each pixel's 27 products with the filters' taps, by one matrix product, then the sum of nine neighbours' for
+    each value: d is read once.
+    """
     N, K, H, W = d.shape
+    taps = torch.nn.functional.pad(w.permute(1, 2, 3, 0).reshape(K, 27), (0, 5)).contiguous()  # by row, column, channel
+    products = torch.empty((N * H * W, 32), dtype=d.dtype, device=d.device)
+    _products[(triton.cdiv(N * H * W, PIXELS),)](d, a, taps, products, N * H * W, K, exactness(), PIXELS)
     out = torch.empty((N, 3, H, W), device=d.device)
-    taps = torch.nn.functional.pad(w.permute(2, 3, 1, 0), (0, 13)).contiguous()  # (3, 3, K, 16)
-    _last[(triton.cdiv(N * H * W, PIXELS),)](d, a, taps, out, N, H, W, K, exactness(), PIXELS)
+    _neighbours[(triton.cdiv(out.numel(), BLOCK),)](products, out, out.numel(), H, W, BLOCK)
     return out
 
 
 @triton.jit
-def _last(d, a, taps, out, N, H, W, K: tl.constexpr, EXACT: tl.constexpr, PIXELS: tl.constexpr):
+def _products(d, a, taps, products, pixels, K: tl.constexpr, EXACT: tl.constexpr, PIXELS: tl.constexpr):
     p = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
-    n, row, column = p // (H * W), p // W % H, p % W
-    filters, channel = tl.arange(0, K), tl.arange(0, 16)
-    total = tl.zeros([PIXELS, 16], tl.float32)
+    filters, tap = tl.arange(0, K), tl.arange(0, 32)
+    at, inside = p[:, None] * K + filters[None], (p < pixels)[:, None]
+    opened = tl.load(a + at, inside, 0.0) > 0
+    part = tl.load(d + at, opened, 0.0)
+    product = tl.dot(part, tl.load(taps + filters[:, None] * 32 + tap[None]), input_precision=EXACT)
+    tl.store(products + p[:, None] * 32 + tap[None], product.to(part.dtype), inside)
+
+
+@triton.jit
+def _neighbours(products, out, count, H, W, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    column, row, image = i % W, i // W % H, i // (W * H)
+    channel, n = image % 3, image // 3
+    total = tl.zeros([BLOCK], tl.float32)
     for tap in tl.static_range(9):
-        down, right = tap // 3 - 1, tap % 3 - 1
-        inside = (row + down >= 0) & (row + down < H) & (column + right >= 0) & (column + right < W) & (n < N)
-        at = (p + down * W + right)[:, None] * K + filters[None]
-        opened = tl.load(a + at, inside[:, None], 0.0) > 0
-        part = tl.load(d + at, opened, 0.0)
-        w = tl.load(taps + (tap * K + filters[:, None]) * 16 + channel[None])
-        total = tl.dot(part, w, total, input_precision=EXACT)
-    at = ((n[:, None] * 3 + channel[None]) * H + row[:, None]) * W + column[:, None]
-    tl.store(out + at, total, (channel < 3)[None] & (n < N)[:, None])
+        y, x = row + (tap // 3 - 1), column + (tap % 3 - 1)
+        inside = (y >= 0) & (y < H) & (x >= 0) & (x < W) & (i < count)
+        total += tl.load(products + ((n * H + y) * W + x) * 32 + tap * 3 + channel, inside, 0.0).to(tl.float32)
+    tl.store(out + i, total, i < count)
 
 
 def relu_(a: Tensor, b: Tensor) -> Tensor:
