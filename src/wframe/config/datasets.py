@@ -89,6 +89,9 @@ class Dataset(Model):
         "`classes: [big-cats], names: {big-cats: Big cats (2)}`; also its title on the page",
     )
     images: int | None = Field(None, ge=1, description="images of each class to use; null: all there are")
+    start: int = Field(
+        0, ge=0, description="how many images of each class to leave out first, e.g. those that another dataset uses"
+    )
     pick: Literal["first", "spread"] = Field(
         "first", description="which `images`: the first ones, or evenly spread ones"
     )

@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=int, default=32, help="side of the prepared images")
     add("--crop", type=int, help="side of the centre square that is cut out first; default: the largest")
     add("--images", type=int, help="how many to use; default: all")
+    add("--start", type=int, default=0, help="how many images to leave out first, e.g. those of another dataset")
     add("--pick", choices=["first", "spread"], default="first", help="which ones, if not all")
     add("--group-size", type=int, default=9, help="images in a group (M of Algorithm 1), for the manifest")
     add("--skip-limit", type=float, default=0.01, help="share of unreadable images above which it stops")
@@ -120,7 +121,9 @@ def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest") -> None
                 if used == args.images:
                     break
                 progress.advance(1)
-                if spread and total and index < used * total // args.images:
+                if index < args.start:
+                    continue
+                if spread and total and index < args.start + used * (total - args.start) // args.images:
                     continue
                 row, pixels = _convert(candidate, args, seen, used)
                 if pixels is not None:
@@ -229,7 +232,7 @@ def _check_options(args: argparse.Namespace) -> None:
     """Refuse what can't be prepared, before anything is read."""
     if args.source != "huggingface" and (args.image_column or args.label_column):
         raise UserError(f"--image-column and --label-column are for --source huggingface, not {args.source}")
-    for name, least in (("size", 1), ("crop", SMALLEST), ("group_size", 1), ("images", args.group_size)):
+    for name, least in (("size", 1), ("crop", SMALLEST), ("group_size", 1), ("images", args.group_size), ("start", 0)):
         value = getattr(args, name)
         if value is not None and value < least:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {least}")

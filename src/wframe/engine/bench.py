@@ -64,12 +64,6 @@ def main(args: argparse.Namespace) -> None:
     }
     write_json(args.out, figures)
     draw(figures, args.out.with_suffix(".png"))
-    for precision, of in figures["precisions"].items():
-        for name in ("one_group", "batch", "batch_64", "wframe_over_frame"):
-            r = of[name]
-            print(f"{precision} {name}: {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}); {r['groups']} groups")
-        for name in ("ceiling", "ceiling_64"):
-            print(f"{precision} {name}: " + ", ".join(f"{key} {value:.3g}" for key, value in of[name].items()))
     print(f"{args.out}, {args.out.with_suffix('.png')}")
 
 
@@ -82,18 +76,25 @@ class Bench:
 
     def precision(self, name: str) -> dict[str, Any]:
         """Return the measurements of the engine in one precision. The naive loop is always fp32."""
-        return {
-            "one_group": self.against_naive(1, Constants(T=1, L=10, precision=name), 32),
-            "batch": self.against_naive(self.batch(32), Constants(T=1, L=10, precision=name), 32),
-            "batch_64": self.against_naive(self.batch(64), Constants(T=1, L=10, precision=name), 64),
-            "ceiling": self.ceiling(32, name),
-            "ceiling_64": self.ceiling(64, name),
-            "wframe_over_frame": self.wframe_over_frame(32, name),
+        c = Constants(T=1, L=10, precision=name)
+        measurements: dict[str, Callable[[], dict[str, Any]]] = {
+            "one_group": lambda: self.against_naive(1, c, 32),
+            "batch": lambda: self.against_naive(self.batch(32), c, 32),
+            "batch_64": lambda: self.against_naive(self.batch(64), c, 64),
+            "ceiling": lambda: self.ceiling(32, name),
+            "ceiling_64": lambda: self.ceiling(64, name),
+            "wframe_over_frame": lambda: self.wframe_over_frame(32, name),
         }
+        measured = {}
+        for what, measure in measurements.items():
+            measured[what] = measure()
+            said = ", ".join(f"{key} {value:.3g}" for key, value in measured[what].items())
+            print(f"{name} {what}: {said}", flush=True)
+        return measured
 
     def batch(self, side: int) -> int:
-        """Return the engine's batch size for images of this side, limited on a GPU to keep runs under a minute."""
-        return min(choose_batch(Constants(), side, self.device), 1024)
+        """Return the engine's batch size for images of this side, limited on a GPU to what takes about a second."""
+        return min(choose_batch(Constants(), side, self.device), 256 * 32 * 32 // side**2)
 
     def engine(self, groups: int, side: int, c: Constants) -> Callable[[], None]:
         """Return one learning iteration of the engine on random images, as a call."""

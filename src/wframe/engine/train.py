@@ -23,7 +23,8 @@ from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
-from wframe.model.noise import group_key, key_tensor, normal
+from wframe.model.energy import langevin
+from wframe.model.noise import group_key, key_tensor
 from wframe.model.state import Record
 from wframe.runtime.code import code_hash
 from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
@@ -144,7 +145,8 @@ def check_device(device: torch.device, constants: Constants) -> None:
     if constants.precision == "tf32" and device.type != "cuda":
         raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
     try:
-        normal(key_tensor([0], device), 0, 0, (4,))
+        x = torch.zeros((1, 4), device=device)
+        langevin(x, x, key_tensor([0], device), 0, 0, 1.0, 1.0, 1.0)
     except Exception as error:  # of Triton or the C compiler: of many kinds
         reason = str(error).strip().splitlines()[0]
         raise UserError(

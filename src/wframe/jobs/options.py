@@ -26,6 +26,7 @@ def prepare(edition: Edition, dataset: str, class_: str) -> list[str]:
         "size": entry.size,
         "crop": entry.crop,
         "images": entry.images,
+        "start": entry.start or None,
         "pick": entry.pick,
         "skip-limit": entry.skip_limit,
         "group-size": edition.learning.M,

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from wframe.model.bank import Bank
 from wframe.model.constants import Constants
-from wframe.model.energy import force, gradient, mean_response, penalty_gradient, responses
+from wframe.model.energy import force, gradient, langevin, mean_response, penalty_gradient, responses
 from wframe.model.measures import measure
-from wframe.model.noise import gamma, normal
+from wframe.model.noise import gamma
 from wframe.model.state import Observed, Record, State, hold_diverged
 
 
@@ -38,7 +38,6 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     from and what is measured is fp32, and so is the first step's gradient, which line 12 needs as well.
     """
     L, β, λ = constants.L, constants.beta, constants.lambda_
-    a, b, s = constants.step  # x ← a·x + b·∇ₓΦ + s·ξ, by the reading of lines 6 to 8
     t, x, θ, P_before, r, diverged = state
     P = torch.zeros_like(θ)
 
@@ -47,8 +46,7 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
         P_before = penalty_gradient(bank, θ, r, G, constants.penalty)  # 12: 𝒫_{t−1}
     for j in range(L):  # 4
         G = force(bank, θ, x) if j else G.view_as(x)  # 5: 𝒢 = ∇ₓΦ
-        ξ = normal(keys, t, j, x.shape[1:])  # 7: Σ = σξ
-        x = a * x + b * G + s * ξ  # 6, 8
+        x = langevin(x, G, keys, t, j, *constants.step)  # 6, 7, 8: x ← a·x + b·𝒢 + s·ξ, Σ = σξ
     r = responses(bank, x.flatten(0, 1))
     G = gradient(bank, θ, r)
     H_syn = mean_response(θ, r.F)  # 10

@@ -18,6 +18,7 @@ from torch.nn.functional import conv2d
 
 from wframe.model import layers
 from wframe.model.bank import Bank
+from wframe.model.noise import normal
 from wframe.model.replay import Replayed
 
 CACHE = 5 * 2**19  # bytes a thread: about the second-level cache of a core; measured on one of 2 MiB
@@ -86,16 +87,29 @@ def force(bank: Bank, θ: Tensor, x: Tensor) -> Tensor:
     the next call overwrites the result.
     """
     sampler = bank.sampler
-    θ = θ.to(sampler.layers[0][0].dtype, memory_format=bank.layout)
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=bank.precision == "tf32"):
-        if layers.fused(θ):
+        if layers.fused(x):
             return _replayed(sampler)(θ, x)
+        θ = θ.to(sampler.layers[0][0].dtype, memory_format=bank.layout)
         if x.is_cuda:
             return _force(sampler, θ, x)
         𝒢 = torch.empty_like(x)
         for groups, images in _parts(x, θ.element_size()):
             𝒢[groups, images] = _force(sampler, θ[groups], x[groups, images])
         return 𝒢
+
+
+def langevin(x: Tensor, 𝒢: Tensor, keys: Tensor, t: int, j: int, a: float, b: float, s: float) -> Tensor:
+    """Return the chains after a Langevin step, a·x + b·𝒢 + s·ξ with ξ ~ N(0, I) (Algorithm 1, lines 6 to 8).
+
+    The reading gives a, b and s; the noise is that of the groups' keys for step j of iteration t. On a GPU this is one
+    kernel: the noise alone, roughly 120 small operations, would take as long as the convolutions.
+    """
+    if layers.fused(x):
+        from wframe.model import kernels
+
+        return kernels.langevin(x, 𝒢, keys, t, j, a, b, s)
+    return a * x + b * 𝒢 + s * normal(keys, t, j, x.shape[1:])
 
 
 def _force(sampler: Bank, θ: Tensor, x: Tensor) -> Tensor:

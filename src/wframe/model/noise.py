@@ -10,8 +10,6 @@ import hashlib
 import torch
 from torch import Tensor
 
-from wframe.model.layers import has_kernels
-
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -61,12 +59,7 @@ def normal(keys: Tensor, t: int, j: int, shape: tuple[int, ...]) -> Tensor:
     """Return ξ ~ N(0, I) for step j of iteration t: shape (G, *shape), float32.
 
     `keys` is (G, 2), from `key_tensor`; the number of elements of `shape` must be a multiple of 4.
-    On a GPU, the roughly 120 small operations are one kernel: separately they would take as long as the convolutions.
     """
-    if has_kernels(keys.device):
-        from wframe.model import kernels
-
-        return kernels.normal(keys, t, j, shape)
     count = 1
     for side in shape:
         count *= side

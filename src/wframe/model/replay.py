@@ -16,11 +16,15 @@ class Captured(NamedTuple):
 
 
 class Replayed:
-    """A function of tensors, captured when it first sees their shapes, then replayed."""
+    """A function of tensors, captured when it first sees their shapes, then replayed.
+
+    A tensor that it was given before is taken to be unchanged.
+    """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
         self.function = function
         self.captured: Captured | None = None
+        self.given: tuple[Tensor, ...] = ()
 
     def __call__(self, *tensors: Tensor) -> Tensor:
         """Return the function's result, which the next call overwrites."""
@@ -28,9 +32,12 @@ class Replayed:
         if self.captured is None or shapes != [tensor.shape for tensor in self.captured.inputs]:
             self.captured = None  # frees the memory of the former shapes
             self.captured = capture(self.function, tensors)
+            self.given = tensors
         inputs, graph, output = self.captured
-        for static, tensor in zip(inputs, tensors, strict=True):
-            static.copy_(tensor)
+        for static, tensor, before in zip(inputs, tensors, self.given, strict=True):
+            if tensor is not before:
+                static.copy_(tensor)
+        self.given = tensors
         graph.replay()
         return output
 
