@@ -112,7 +112,7 @@ def write(folder: Path, groups: int = 8) -> Case:
         ({"setting": "delta"}, "has no setting 'delta'"),
     ],
 )
-def test_what_an_edition_lacks_is_said(tmp_path: Path, change: dict, message: str):
+def test_what_an_edition_lacks_is_reported(tmp_path: Path, change: dict, message: str):
     with pytest.raises(NotAvailable, match=message):
         JUDGES["more_robust"](write(tmp_path), **(WHERE | change))
 
@@ -214,7 +214,7 @@ def test_a_claim_that_no_data_decides_gets_a_verdict_in_every_edition(tmp_path: 
     assert record["verdict"] == "reproduced" and record["here"] is None and record["always"]
 
 
-def test_what_cant_be_judged_says_why(tmp_path: Path):
+def test_claims_that_cannot_be_judged_give_the_reason(tmp_path: Path):
     claim = Claim(id="seen", where="Abstract", says="It looks better.", unjudged="no one was asked")
     record = judge(claim, write(tmp_path))
     assert record["verdict"] == "not run" and "no one was asked" in record["why"] and record["ours"] is None
@@ -233,7 +233,7 @@ def test_holm_s_correction_takes_each_statistic_once(tmp_path: Path):
         assert (rates["judged"], rates["expected_false"]) == (count, round(0.05 * count, 2))
 
 
-def test_claims_on_one_statistic_are_said_to_be(tmp_path: Path):
+def test_claims_on_the_same_statistic_are_marked(tmp_path: Path):
     again = LOWER.model_copy(update={"id": "again", "where": "Figure 2"})
     other = LOWER.model_copy(update={"id": "other", "judge": "steadiness"})
     records = judge_all([LOWER, again, other], write(tmp_path))

@@ -63,7 +63,7 @@ def test_a_page_is_written_from_a_record(page: Path):
         ("claims-line", "claims-poem", "claims-poem: unknown"),
     ],
 )
-def test_a_wrong_mark_is_said(page: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str):
+def test_a_wrong_mark_is_reported(page: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str):
     page.write_text(page.read_text().replace(old, new, 1))
     assert main(["claims-text", str(page)]) == 2
     assert message in capsys.readouterr().err

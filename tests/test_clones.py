@@ -40,7 +40,7 @@ def test_a_clone_in_an_odd_place_with_other_line_endings_and_another_locale(tmp_
     assert stamp["key"] == key(edition, "prepare", prepared), "the same result as here: nothing to be made again"
 
 
-def test_a_place_that_snakemake_cannot_use_is_said_at_once(tmp_path: Path):
+def test_a_path_that_snakemake_cannot_use_is_refused_at_once(tmp_path: Path):
     done = snakemake(clone(tmp_path / "br{ace}s"), "-n")
     said = done.stdout + done.stderr
     assert done.returncode != 0 and "takes braces in this path for wildcards. Rename the folder." in said

@@ -48,7 +48,7 @@ def alter_samples(results: Path) -> None:
     save_file(tensors, file)
 
 
-def test_the_same_is_the_same_in_every_form(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_identical_results_are_equal_in_every_form(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     reference = tmp_path / "reference.json"
     assert main(["compare", str(tiny), "--write-reference", str(reference)]) == 0
     assert reference.stat().st_size < 50_000
@@ -106,7 +106,7 @@ def test_a_changed_r_a_changed_value_and_a_changed_verdict_are_named(
     assert "Differs from" in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_another_seed_is_no_rounding(copy: Path, tiny: Path, ours: Summary):
+def test_another_seed_is_not_rounding(copy: Path, tiny: Path, ours: Summary):
     record = json.loads((copy / f"runs/{RUN}/0.json").read_text())
     argv = [*record["command"][1:], "--out", str(copy / "other"), "--seed", "1", "--checkpoints", str(copy / "other")]
     for option, file in (("--observed", "data/faces/all.npy"), ("--bank", "bank.safetensors")):
@@ -119,7 +119,7 @@ def test_another_seed_is_no_rounding(copy: Path, tiny: Path, ours: Summary):
     assert changed.state == "differs" and changed.since == 1 and changed.relative > 10 * START
 
 
-def test_other_images_and_missing_runs_are_said(copy: Path, ours: Summary):
+def test_other_images_and_missing_runs_are_reported(copy: Path, ours: Summary):
     np.save(copy / "data/faces/all.npy", np.zeros((18, 16, 16, 3), np.uint8))
     manifest = json.loads((copy / "manifest.json").read_text())
     gone = [name for name in manifest["outputs"] if name.startswith(f"runs/{RUN}/")]

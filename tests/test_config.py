@@ -54,7 +54,7 @@ def test_the_projects_editions_are_valid(path: Path):
         ({"learning": {"lamda": 1}}, "learning.lamda: unknown key"),
         ({"learning": {"beta": -1}}, "learning.beta = -1: Input should be greater than or equal to 0"),
         ({"learning": {"delta": "much"}}, 'learning.delta = "much"'),
-        ({"device": "cpu", "learning": {"precision": "tf32"}}, "precision tf32 is a GPU's, and device is cpu"),
+        ({"device": "cpu", "learning": {"precision": "tf32"}}, "precision tf32 needs a GPU, but device is cpu"),
         ({"learning": {"T": True}}, "learning.T = true: true and false mean nothing here"),
         ({"seed": False}, "seed = false: true and false mean nothing here"),
         ({"datasets": {"cats": {"source": "folder", "classes": ["my cats"]}}}, "use letters, digits,"),

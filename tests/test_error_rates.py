@@ -14,11 +14,11 @@ from wframe.claims.evidence import Evidence
 from wframe.claims.verdict import VERDICTS, chance, decide
 from wframe.results.statistics import (
     Estimate,
+    around,
     correlation,
     median,
     net_share,
     share,
-    student,
     superiority,
     weighted_share,
 )
@@ -92,7 +92,8 @@ def ranks(random: np.random.Generator, effect: float) -> Estimate:
 
 
 def seeds(random: np.random.Generator, effect: float) -> Estimate:
-    return student(random.normal(effect, 1, 3))
+    x = random.normal(effect, 1, 3)
+    return around(float(x.mean()), float(x.std(ddof=1) / len(x) ** 0.5), len(x))
 
 
 ABOVE, HALF = Expects(above=0), Expects(at_least=0.5)

@@ -28,7 +28,7 @@ def falls(s, m, r, g, t):
     return 2 / t
 
 
-def test_rounding_is_no_direction_in_any_statistic(tmp_path: Path):
+def test_rounding_gives_no_direction_in_any_statistic(tmp_path: Path):
     """1e-7 of a value, in the same direction in each of thirty groups."""
 
     def a_little(curve):
@@ -53,7 +53,7 @@ def test_rounding_is_no_direction_in_any_statistic(tmp_path: Path):
     assert verdict("fig1-signal", results(tmp_path, late, 20, energy=nearly, **COLLAPSE)) == "undecided"
 
 
-def test_what_does_nothing_is_not_steadier(tmp_path: Path):
+def test_a_method_that_learns_nothing_is_not_steadier(tmp_path: Path):
     """wFRAME stays where it began, without a ripple; FRAME learns."""
 
     def R(s, m, r, g, t):
@@ -124,7 +124,7 @@ def test_an_energy_that_leaps_down_at_first_does_not_fall_slowly(tmp_path: Path)
         assert verdict("energy-curve", results(tmp_path, falls, 12, energy=energy)) == expected
 
 
-def test_what_never_was_off_track_is_not_back_on_it(tmp_path: Path):
+def test_a_group_that_was_never_off_track_does_not_come_back(tmp_path: Path):
     def ripple(size):
         return lambda s, m, r, g, t: 1.9 if t >= 60 else 2 * (1 + size * (1 < t < 25))
 
@@ -170,7 +170,7 @@ def test_where_chance_loses_both_neither_is_worse(tmp_path: Path):
     assert verdict("comparable-without-collapse", found) == "contradicted"
 
 
-def test_what_left_no_curves_is_missed_in_every_judge(tmp_path: Path):
+def test_models_without_curves_stop_every_judge(tmp_path: Path):
     """Also where one method is judged alone; and datasets that a claim names and an edition lacks are named."""
     found = results(tmp_path, falls, 10, stands_for=("cifar10",))
     assert "nothing here stands for celeba or lsun-bedroom" in judged("collapse-own-constants", found)[1].notes
@@ -334,7 +334,7 @@ def test_no_judge_favours_a_method_or_a_worse_group(tmp_path: Path, better: floa
         assert ("reproduced" if better > 0 else "contradicted") in seen
 
 
-def test_repeats_are_no_new_groups_in_any_judge(tmp_path: Path):
+def test_repeats_do_not_count_as_groups_in_any_judge(tmp_path: Path):
     of = world(np.random.default_rng(3), 12, 0.5)
     once, often = case_of(tmp_path / "once", of), case_of(tmp_path / "often", of, repeats=4)
     for name, more, _ in TWO_SIDED + ONE_SIDED:

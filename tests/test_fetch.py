@@ -199,7 +199,7 @@ def status(tmp_path: Path, path: Path, capsys: pytest.CaptureFixture, *more: str
 
 
 @pytest.mark.parametrize("way", ["/good", "/cut", "/stall", "/deaf", "/busy", "/tired", "/moved"])
-def test_whole_and_right_whatever_the_server_does(tmp_path: Path, server: Server, way: str):
+def test_files_are_complete_and_correct_whatever_the_server_does(tmp_path: Path, server: Server, way: str):
     assert fetch(tmp_path, registry(tmp_path, server.url(way))) == 0
     assert target(tmp_path).read_bytes() == CONTENT
     assert not list(target(tmp_path).parent.glob("*.part"))
@@ -236,9 +236,7 @@ def test_a_complete_part_needs_no_more_bytes(tmp_path: Path, server: Server):
         ("/gone", "status 404"),
     ],
 )
-def test_a_bad_source_is_passed_over(
-    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, way: str, reason: str
-):
+def test_a_bad_source_is_skipped(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, way: str, reason: str):
     assert fetch(tmp_path, registry(tmp_path, server.url(way), server.url("/good"))) == 0
     assert target(tmp_path).read_bytes() == CONTENT
     other = tmp_path / "other"
@@ -249,12 +247,12 @@ def test_a_bad_source_is_passed_over(
     assert not target(other).exists(), "nothing wrong is left under the final name"
 
 
-def test_a_dead_server_is_said(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_a_dead_server_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert fetch(tmp_path, registry(tmp_path, "http://127.0.0.1:9/thing")) == 2
     assert "ConnectionError" in capsys.readouterr().err
 
 
-def test_what_is_here_needs_no_server(tmp_path: Path, server: Server):
+def test_complete_files_need_no_server(tmp_path: Path, server: Server):
     path = registry(tmp_path, server.url("/good"))
     fetch(tmp_path, path)
     asked = len(server.asked)
@@ -267,7 +265,7 @@ def test_offline_says_what_is_missing(tmp_path: Path, server: Server, capsys: py
     assert "(offline)" in capsys.readouterr().err and server.asked == []
 
 
-def test_put_in_place_by_hand(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+def test_files_put_in_place_by_hand_are_used(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
     path = registry(tmp_path)
     target(tmp_path).parent.mkdir(parents=True)
     target(tmp_path).write_bytes(CONTENT)
@@ -298,7 +296,7 @@ def test_states(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
     assert target(tmp_path).read_bytes() == CONTENT and target(tmp_path).with_name("thing.bin.wrong").exists()
 
 
-def test_without_a_checksum_the_first_fetch_is_held_to(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+def test_without_a_checksum_the_first_download_is_pinned(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
     path = registry(tmp_path, server.url("/good"), md5=None, size=None)
     assert fetch(tmp_path, path) == 0
     lock = json.loads((tmp_path / "data/inputs.lock.json").read_text())
@@ -368,7 +366,7 @@ def test_a_stated_size_is_a_limit(tmp_path: Path, server: Server, capsys: pytest
     assert not list((tmp_path / "o/data/thing").glob("*.part"))
 
 
-def test_a_server_that_goes_on_elsewhere_is_not_believed(tmp_path: Path, server: Server):
+def test_a_server_that_resumes_at_another_offset_is_not_trusted(tmp_path: Path, server: Server):
     target(tmp_path).parent.mkdir(parents=True)
     target(tmp_path).with_name("thing.bin.part").write_bytes(CONTENT[:1_000_000])
     assert fetch(tmp_path, registry(tmp_path, server.url("/elsewhere"))) == 0
@@ -376,7 +374,7 @@ def test_a_server_that_goes_on_elsewhere_is_not_believed(tmp_path: Path, server:
 
 
 @pytest.mark.parametrize("way", ["/trickle-body", "/trickle-chunk", "/trickle-header"])
-def test_a_trickle_is_silence(tmp_path: Path, server: Server, way: str):
+def test_a_trickle_counts_as_silence(tmp_path: Path, server: Server, way: str):
     """No read ever exceeds its time limit, but the whole would take days."""
     impatient = download.Patience(timeout=0.4, tries=1)
     begin = time.monotonic()
@@ -420,7 +418,7 @@ def test_two_processes_fetch_once(tmp_path: Path, server: Server):
     assert server.asked == ["/slow"] and target(tmp_path).read_bytes() == CONTENT
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     usage = download.shutil.disk_usage(tmp_path)
@@ -430,7 +428,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     assert sorted(p.name for p in target(tmp_path).parent.iterdir()) == [".lock"]
 
 
-def test_a_disk_that_fills_up_is_said(small_disk: Path, server: Server, capsys: pytest.CaptureFixture):
+def test_a_disk_that_fills_up_is_reported(small_disk: Path, server: Server, capsys: pytest.CaptureFixture):
     """A server that doesn't say how much it sends, and an archive that is larger than it looks."""
     path = registry(small_disk.parent, server.url("/endless"), size=None)
     assert main(["fetch", "thing", "--registry", str(path), "--data", str(small_disk)]) == 2

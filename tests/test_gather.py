@@ -90,7 +90,7 @@ def gather(place: Path, *options: str) -> int:
     return main([*argv, "--out", str(place / "results/inputs.json"), *options])
 
 
-def test_a_needed_input_stops_the_run_with_all_there_is_to_say(
+def test_a_missing_input_stops_the_run_with_a_full_report(
     place: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("WFRAME_COMMAND", "snakemake --configfile my.yaml --config data=x -n")

@@ -70,7 +70,7 @@ def left(tmp_path: Path) -> list[str]:
     return [name for name in files if name not in (".lock", ".fetched.json")]
 
 
-def test_whole_right_and_locked(hub: Hub, tmp_path: Path):
+def test_files_are_complete_correct_and_locked(hub: Hub, tmp_path: Path):
     """A pattern takes what matches it; the Hub's own hashes are locked; the second time needs no server."""
     path = registry(tmp_path, {"name": "data/train-*.parquet"}, {"name": "README.md"})
     status, said = fetch(tmp_path, hub, path)
@@ -151,7 +151,7 @@ def test_a_commit_that_moved_or_went(hub: Hub, tmp_path: Path):
     ],
 )
 @pytest.mark.parametrize("route", ["/tree/", "/resolve/"])
-def test_refusals_are_said_and_the_next_copy_is_used(hub: Hub, tmp_path: Path, trouble: int, said: str, route: str):
+def test_refusals_are_reported_and_the_next_copy_is_used(hub: Hub, tmp_path: Path, trouble: int, said: str, route: str):
     hub.troubles = {route: [-trouble]}
     original = {
         "name": "original",
@@ -177,7 +177,7 @@ def test_a_server_that_recovers(hub: Hub, tmp_path: Path, trouble: int, route: s
 
 
 @pytest.mark.parametrize("where", ["/tree/", "/resolve/", "/cdn/"])
-def test_a_trickle_is_silence(hub: Hub, tmp_path: Path, where: str):
+def test_a_trickle_counts_as_silence(hub: Hub, tmp_path: Path, where: str):
     """A server that sends 50 bytes a second is asked again; waiting would take a minute."""
     hub.trickles[where] = 1
     begin = time.monotonic()
@@ -217,12 +217,12 @@ def test_offline_with_a_full_cache_and_without(hub: Hub, tmp_path: Path):
     assert len(hub.asked) == asked
 
 
-def test_a_dead_server_is_said(tmp_path: Path):
+def test_a_dead_server_is_reported(tmp_path: Path):
     status, said = fetch(tmp_path, None, registry(tmp_path, {"name": "data/train-0.parquet"}))
     assert status == 2 and "ConnectError" in said and "What to do: get it from https://huggingface.co/datasets/" in said
 
 
-def test_put_there_by_hand(hub: Hub, tmp_path: Path):
+def test_files_put_in_place_by_hand_are_used(hub: Hub, tmp_path: Path):
     """Files of a known hash need no server; a Git LFS pointer isn't taken for the file."""
     path = registry(tmp_path, {"name": "data/train-0.parquet", "sha256": hashlib.sha256(A).hexdigest()})
     target = tmp_path / "data/thing/data/train-0.parquet"

@@ -226,7 +226,7 @@ def test_methods_that_begin_alike(tmp_path: Path):
     assert outcome.verdict == "contradicted", "as far apart as two images are, however far they come apart later"
 
 
-def test_images_of_one_training_are_no_repeats(tmp_path: Path):
+def test_images_of_one_training_run_are_not_repeats(tmp_path: Path):
     """However many images are farther from ALI's reconstruction: it is one ALI."""
     values = TINY | {"baselines": {"ali": {"model": "ali", "dataset": "large", "images": 9, "steps": 10}}}
     values["datasets"] = TINY["datasets"] | {"large": TINY["datasets"]["faces"] | {"size": 32}}

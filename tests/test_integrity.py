@@ -82,7 +82,7 @@ def test_every_kind_of_output_is_stamped(copy: Path):
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_damage_to_any_output_is_seen(copy: Path, damage: Callable[[Path], None]):
+def test_damage_to_any_output_is_noticed(copy: Path, damage: Callable[[Path], None]):
     edition = load("results/config.yaml")
     for path in files():
         content, state = path.read_bytes(), path.stat()
@@ -95,7 +95,7 @@ def test_damage_to_any_output_is_seen(copy: Path, damage: Callable[[Path], None]
     assert sweep(edition)[1] == {}
 
 
-def test_deleted_and_exchanged_outputs_are_seen(copy: Path):
+def test_deleted_and_swapped_outputs_are_noticed(copy: Path):
     edition = load("results/config.yaml")
     frame, wframe = (
         Path(f"results/runs/whole/faces/all/base/{method}-0/0.safetensors") for method in ("frame", "wframe")

@@ -54,7 +54,7 @@ def my_images(*options: object, cwd: Path | None = None) -> subprocess.Completed
 
 
 def test_folders_of_any_name_go_through_the_whole_workflow(tmp_path: Path):
-    root = fill(tmp_path / "My pictures {1}", *ODD)
+    root = fill(tmp_path / "My images {1}", *ODD)
     (root / ODD[0] / "notes.txt").write_text("no image")
     shutil.copy(root / ODD[0] / "0.jpg", root / ODD[0] / "0 (copy).jpg")
     done = my_images(root, "--size", 16, "--T", 1, "--L", 1, "--out", "our pages", cwd=tmp_path)
@@ -132,7 +132,7 @@ def test_an_edition_is_written_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
         (["images", "--bank", "vgg19"], "neither builtin nor vgg16"),
     ],
 )
-def test_what_cannot_be_is_refused_plainly(options, said, tmp_path, monkeypatch, capsys):
+def test_impossible_inputs_are_refused_with_a_plain_message(options, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     fill(fill(tmp_path / "images", "cats"), "few", images=3)

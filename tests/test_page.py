@@ -17,7 +17,6 @@ from wframe.figures.curves import band, groups_of, lost_of
 from wframe.figures.paper import figure_2, figure_4
 from wframe.report.films import film_view
 from wframe.report.views import compare
-from wframe.results.statistics import mean_interval
 from wframe.results.store import NotAvailable, Store
 from wframe.results.text import duration, number
 
@@ -197,13 +196,6 @@ def test_tile_puts_images_in_rows():
 def test_images_in_the_sheet_are_the_chains(tiny: Path):
     sheet = np.asarray(Image.open(tiny / "results/figures/whole/samples+faces+all.png").convert("RGB"))
     assert sheet.std() > 20
-
-
-def test_intervals():
-    interval = mean_interval([1.0, 2.0, 3.0, np.nan])
-    assert interval.mean == 2 and interval.n == 3
-    assert interval.high - 2 == pytest.approx(4.303 / 3**0.5, rel=1e-3), "Student's t with two degrees of freedom"
-    assert np.isnan(mean_interval([1.0]).low) and np.isnan(mean_interval([]).mean)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_dirty_rows_are_skipped_and_counted(tmp_path: Path, capsys: pytest.Captu
     assert "only a path to one elsewhere" in refused(path, tmp_path / "y.npy", capsys)
 
 
-def test_columns_that_are_meant(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_columns_are_found_or_chosen(tmp_path: Path, capsys: pytest.CaptureFixture):
     """Bytes without a struct, labels as text and as numbers; where several could be meant, one has to be named."""
     raws = [generated(k) for k in range(27)]
     both = pa.table(

@@ -181,7 +181,7 @@ def test_two_of_553_megabytes_make_the_papers_bank(tmp_path: Path, server: Serve
 
 
 @pytest.mark.parametrize("way", ["/busy", "/cut"])
-def test_right_whatever_the_server_does(tmp_path: Path, server: Server, way: str):
+def test_tensors_are_correct_whatever_the_server_does(tmp_path: Path, server: Server, way: str):
     assert fetch(tmp_path, server, way) == 0 and right(tmp_path)
 
 
@@ -195,9 +195,7 @@ def test_right_whatever_the_server_does(tmp_path: Path, server: Server, way: str
         ("/spoilt", "Bad CRC-32"),
     ],
 )
-def test_a_bad_source_is_passed_over(
-    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, way: str, reason: str
-):
+def test_a_bad_source_is_skipped(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture, way: str, reason: str):
     assert fetch(tmp_path, server, way, "/good") == 0 and right(tmp_path)
     other = tmp_path / "other"
     server.asked.clear()
@@ -230,7 +228,7 @@ def test_another_hash_is_refused(tmp_path: Path, server: Server, capsys: pytest.
     assert "the first fetch had" in capsys.readouterr().err and not kept(tmp_path).exists()
 
 
-def test_the_whole_file_may_lie_there(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+def test_the_whole_file_is_used_if_present(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
     beside = tmp_path / "data/vgg16/vgg16_features-amdegroot-88682ab5.pth"
     beside.parent.mkdir(parents=True)
     beside.write_bytes(b"half")
@@ -246,7 +244,7 @@ class Evil:
         return print, ("run",)
 
 
-def test_what_is_no_file_of_tensors_is_refused(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
+def test_files_without_tensors_are_refused(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture):
     good, server.path = four_layers(), tmp_path / "x.pth"
     first = good.pop(NAMES[0])
 

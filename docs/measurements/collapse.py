@@ -1,4 +1,4 @@
-"""What decides whether a model collapses? How far R leaps in the first three iterations, and what becomes of it.
+"""What decides whether a model collapses? How far R jumps in the first three iterations, and what becomes of it.
 
 python docs/measurements/collapse.py docs/measurements/collapse.png MAP.parquet COLLAPSE.parquet WHOLE.parquet
 
@@ -28,31 +28,31 @@ METHODS = {  # by SETTING/METHOD: FRAME is a method, or β = 0 in the map
 
 
 def models(files: list[Path], pattern: str) -> pd.DataFrame:
-    """Return each model's leap (the largest R of the first iterations over its start), end, and whether it's lost."""
+    """Return each model's jump (the largest R of the first iterations over its start), end, and whether it's lost."""
     parts = []
     for file in files:
         rows = pd.read_parquet(file)
         rows = rows[(rows["setting"] + "/" + rows["method"]).str.contains(pattern)]
         if len(rows):
             R, Φ = (rows.pivot(index="iteration", columns=MODEL, values=name) for name in ("R", "energy"))
-            leap = (R / R.iloc[0]).iloc[:EARLY].max()
-            parts.append(pd.DataFrame({"leap": leap, "end": final_ratio(R, Φ), "lost": lost(R, Φ)}))
+            jump = (R / R.iloc[0]).iloc[:EARLY].max()
+            parts.append(pd.DataFrame({"jump": jump, "end": final_ratio(R, Φ), "lost": lost(R, Φ)}))
     return pd.concat(parts)
 
 
 def main(out: Path, found: Path, *judged: Path) -> None:
     """Print the table and draw the figure."""
     canvas, panels = plt.subplots(1, 2, figsize=(8.5, 3.4), sharex=True, sharey=True, layout="constrained")
-    print("| groups | method | hold: largest leap | lost: smallest leap |")
+    print("| groups | method | not lost: largest jump | lost: smallest jump |")
     print("| --- | --- | --- | --- |")
     sets = {"found on: CIFAR-10's horses": [found], "judged on: SUN, CelebA, CIFAR-10": list(judged)}
     for axes, (title, files) in zip(panels, sets.items(), strict=True):
         for method, (pattern, colour) in METHODS.items():
             table = models(files, pattern)
             held, gone = table[~table["lost"]], table[table["lost"]]
-            most, least = held["leap"].max(), gone["leap"].min()
+            most, least = held["jump"].max(), gone["jump"].min()
             print(f"| {title} | {method} | {most:.2f} ({len(held)}) | {least:.2f} ({len(gone)}) |")
-            axes.plot(table["leap"], table["end"].fillna(1e12), "o", ms=3, alpha=0.6, color=colour, label=method)
+            axes.plot(table["jump"], table["end"].fillna(1e12), "o", ms=3, alpha=0.6, color=colour, label=method)
         axes.axhline(COLLAPSES_ABOVE, color="black", lw=0.6, ls=":")
         axes.set(
             xscale="log", yscale="log", title=title, xlabel=f"largest R of the first {EARLY} iterations over its start"

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--images", type=Path, nargs="+", required=True, help="prepared images (.npy), one file per class")
     add("--out", type=Path, required=True, help="results: OUT.safetensors, OUT-weights.safetensors, .parquet, .json")
     add("--settings", type=json.loads, default={}, help="the training's settings as JSON")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, say --set steps=1000")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, e.g. --set steps=1000")
     add("--dataset", default="images", help="a name, for the random key and the record")
     add("--class", dest="class_", default="all", help="a name, for the random key and the record")
     add("--repeat", type=int, default=0, help="another repeat has other initial weights, batches and z")

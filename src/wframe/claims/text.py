@@ -22,7 +22,6 @@ from wframe.results.text import number
 
 AFFECTS_NO_RESULT = True
 MARK = re.compile(r"(<!-- claims-(\w+) ([^\s:]+)(?:: ([^>]*?))? -->\n)(.*?)(<!-- end -->)", re.S)
-Records = dict[str, dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ class Baseline(Training):
 
     title: str | None = Field(None, description="its name in tables and on the page")
     dataset: Name
-    class_: Name | None = Field(None, alias="class", description="the class to train on; null: all of the dataset")
-    repeats: int = Field(1, ge=1, description="trainings with other initial weights, batches and z")
+    class_: Name | None = Field(None, alias="class", description="the class to train on; null: the whole dataset")
+    repeats: int = Field(1, ge=1, description="training runs with different initial weights, batches and z")
 
     @property
     def settings(self) -> dict[str, Any]:

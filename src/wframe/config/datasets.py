@@ -40,7 +40,9 @@ LU_ZHU_WU = {"reading": "lineage", "sigma": 1.0, "delta": 0.3, "lambda_": 2e-4, 
 class Bank(Model):
     """The filter bank F."""
 
-    source: Literal["builtin", "vgg16"] = Field("builtin", description="which bank")
+    source: Literal["builtin", "vgg16"] = Field(
+        "builtin", description="which filters: those that come with the package, or VGG-16's"
+    )
     weights: str | None = Field(
         None, description="vgg16: the weights file (.safetensors, .pth or .npz); relative to the data folder"
     )
@@ -61,8 +63,8 @@ class Dataset(Model):
     """One dataset: images of one size in one or more classes."""
 
     source: Annotated[str, OneOf(READERS)] = Field(
-        description="which reader; `folder` takes your own images, one folder for each class; `registry` an entry of "
-        "config/inputs.yaml, by the reader of the copy that was fetched; `huggingface` parquet files"
+        description="which reader; `folder`: your own images, one folder per class; `registry`: an entry of "
+        "config/inputs.yaml, read as the fetched copy requires; `huggingface`: parquet files"
     )
     path: str | None = Field(
         None,
@@ -73,19 +75,19 @@ class Dataset(Model):
         [], description="entries of config/inputs.yaml to fetch first; registry: the entry itself is one"
     )
     optional: bool = Field(
-        False, description="whether a run goes on without this dataset where its inputs can't be had"
+        False, description="whether a run goes on without this dataset if its inputs are unavailable"
     )
-    image_column: str | None = Field(None, description="huggingface: the column of images; null: as the schema says")
-    label_column: str | None = Field(None, description="huggingface: the column of labels; null: as the schema says")
+    image_column: str | None = Field(None, description="huggingface: the column of images; null: found by the schema")
+    label_column: str | None = Field(None, description="huggingface: the column of labels; null: found by the schema")
     title: str | None = Field(None, description="the dataset's name on the page")
     size: int = Field(32, ge=8, le=512, description="side of the prepared images, in pixels")
     crop: int | None = Field(
-        None, ge=8, description="side of the centre square that is cut out first; null: the largest"
+        None, ge=8, description="side of the centre crop, taken before resizing; null: the largest square"
     )
     classes: list[Name] = Field(["all"], min_length=1, description="`all` takes every image, labelled or not")
     names: dict[Name, str] = Field(
         {},
-        description="what a class is called in the data (its folder, its label), where that can't be a file name: "
+        description="a class's folder or label in the data, if that can't be used in file names: "
         "`classes: [big-cats], names: {big-cats: Big cats (2)}`; also its title on the page",
     )
     images: int | None = Field(None, ge=1, description="images of each class to use; null: all there are")
@@ -93,13 +95,15 @@ class Dataset(Model):
         0, ge=0, description="how many images of each class to leave out first, e.g. those that another dataset uses"
     )
     pick: Literal["first", "spread"] = Field(
-        "first", description="which `images`: the first ones, or evenly spread ones"
+        "first", description="which `images` to use: the first, or evenly spread ones"
     )
-    skip_limit: float = Field(0.01, ge=0, le=1, description="share of unreadable images above which preparation stops")
+    skip_limit: float = Field(
+        0.01, ge=0, le=1, description="preparation stops if more than this share of images is unreadable"
+    )
     stands_for: list[PaperDataset] = Field(
-        [], description="which of the paper's datasets it is, or stands in for: claims about those are judged on it"
+        [], description="the paper's datasets that it is, or substitutes for: claims about those are judged on it"
     )
-    learning: LearningChange = Field(LearningChange(), description="constants that differ for this dataset")
+    learning: LearningChange = Field(LearningChange(), description="constants to change for this dataset")
 
     @model_validator(mode="after")
     def _has_a_path(self) -> "Dataset":

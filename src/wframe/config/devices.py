@@ -6,22 +6,21 @@ from wframe.model.cost import Flops
 
 
 class Device(NamedTuple):
-    """A GPU's published dense rates in TFLOP/s, by precision, and its memory."""
+    """A GPU's published dense rates in TFLOP/s, by precision."""
 
     fp32: float
     tf32: float
     bf16: float
-    memory_gb: float
 
 
 DEVICES = {
-    "H200": Device(67, 494, 989, 141),
-    "H100": Device(67, 494, 989, 80),
-    "A100": Device(19.5, 156, 312, 80),
-    "L40S": Device(91.6, 183, 362, 48),
-    "RTX4090": Device(82.6, 82.6, 165, 24),
-    "A10": Device(31.2, 62.5, 125, 24),
-    "V100": Device(15.7, 15.7, 15.7, 32),  # it has neither: both are emulated
+    "H200": Device(67, 494, 989),
+    "H100": Device(67, 494, 989),
+    "A100": Device(19.5, 156, 312),
+    "L40S": Device(91.6, 183, 362),
+    "RTX4090": Device(82.6, 82.6, 165),
+    "A10": Device(31.2, 62.5, 125),
+    "V100": Device(15.7, 15.7, 15.7),  # it has neither: both are emulated
 }
 # the assumed share of that rate which the convolutions of a whole iteration reach; `make bench` measures it
 ASSUMED_SHARE = 0.3

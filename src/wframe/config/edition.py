@@ -31,18 +31,18 @@ RESERVED = (
 class Edition(Model):
     """The configuration of the whole pipeline."""
 
-    edition: Name = Field(description="its name")
+    edition: Name = Field(description="its name, as shown on the page")
     compared: bool = Field(
         False,
-        description="whether claims of the paper get a verdict: this is its data (or part of it), bank and constants",
+        description="whether the paper's claims get verdicts: needs its data (or part of it), bank and constants",
     )
-    seed: int = Field(0, ge=0, description="every random number derives from it")
+    seed: int = Field(0, ge=0, description="all random numbers derive from it")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    data: str = Field("data", description="folder of raw data; the environment's WFRAME_DATA takes precedence over it")
+    data: str = Field("data", description="folder of raw data; the variable WFRAME_DATA takes precedence over it")
     without: list[str] = Field(
         [],
         exclude=True,
-        description="entries of config/inputs.yaml that this run goes on without, where they can't be had",
+        description="entries of config/inputs.yaml that this run may go on without if they are unavailable",
     )
     job: Job = Job()
     bank: Bank = Bank()
@@ -52,7 +52,7 @@ class Edition(Model):
     baselines: dict[Name, Annotated[Baseline, OfItsModel()]] = Field(
         {}, description="models that FRAME and wFRAME are compared with"
     )
-    theory: bool = Field(True, description="whether the paper's theory is computed as well (half a minute)")
+    theory: bool = Field(True, description="whether to check the paper's theory as well (half a minute)")
     scores: Scores | None = Field(None, description="the score table (the paper's Table 1); null: none")
     _left_out: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)  # see wframe.jobs.left_out
 
@@ -129,7 +129,7 @@ class Edition(Model):
                 constants = {dataset: self.constants(name, dataset, setting, "wframe") for dataset in study.datasets}
                 if self.device == "cpu" and any(c.precision == "tf32" for c in constants.values()):
                     raise ValueError(
-                        f"studies.{name}, {setting}: precision tf32 is a GPU's, and device is cpu: fp32 or bf16"
+                        f"studies.{name}, {setting}: precision tf32 needs a GPU, but device is cpu: use fp32 or bf16"
                     )
                 lengths = {dataset: c.T for dataset, c in constants.items()}
                 if len(set(lengths.values())) > 1:  # their curves are averaged, and their ends set side by side

@@ -15,11 +15,11 @@ class Learning(Model):
     """The constants of Algorithm 1, with the paper's values as defaults, and the readings of what it leaves open."""
 
     reading: Annotated[str, OneOf(READINGS)] = Field(
-        "tempered", description="how σ and the step enter the Langevin update, and the pixel scale"
+        "tempered", description="how σ and δ enter the Langevin update, and the pixel scale"
     )
     T: int = Field(100, ge=1, description="learning iterations")
     L: int = Field(50, ge=1, description="Langevin steps per learning iteration")
-    M: int = Field(9, ge=1, description="images in a group, observed (N) and synthesised (M) alike")
+    M: int = Field(9, ge=1, description="images in a group, both observed (N) and synthesised (M)")
     sigma: float = Field(0.01, gt=0, description="σ, the standard deviation of the reference Gaussian q")
     beta: float = Field(60.0, ge=0, description="β, the weight of the Wasserstein penalty; FRAME has 0")
     delta: float = Field(0.15, gt=0, lt=2, description="δ, the Langevin step size")
@@ -32,7 +32,7 @@ class Learning(Model):
     )
     before: Literal["kept", "renewed"] = Field(
         "renewed",
-        description="𝒫_{t−1} of line 12: at the old x with today's θ_t, as printed; or `kept` from the last iteration",
+        description="𝒫_{t−1} of line 12: `renewed` with the current θ_t, as printed, or `kept` from the last iteration",
     )
     clip: float | None = Field(None, gt=0, description="weight clipping: |θ| ≤ clip after each iteration")
     precision: Literal["fp32", "tf32", "bf16"] = Field(

@@ -14,7 +14,7 @@ EXTRACTORS = module_names("wframe.scores.extractors")
 class ScoreRow(Model):
     """The images behind a row of the score table: a dataset's real images, a study's samples, or a baseline's."""
 
-    title: str | None = Field(None, description="name in the table")
+    title: str | None = Field(None, description="its name in the table")
     dataset: Name | None = Field(None, description="alone: the dataset's real images; otherwise with study and method")
     study: Name | None = None
     method: Method | None = None
@@ -35,7 +35,7 @@ class Scores(Model):
     """The Inception score (or one by another classifier) of real, synthesised and generated images."""
 
     extractor: Annotated[str, OneOf(EXTRACTORS)] = Field(
-        description="the classifier: inception gives the paper's score; the others are stand-ins under their own names"
+        description="the classifier: inception gives the paper's score; the others give scores under their own names"
     )
     weights: str | None = Field(
         None, description="inception, squeezenet: the weights file, relative to the data folder"
@@ -48,8 +48,8 @@ class Scores(Model):
     )
     held_out: dict[Name, Name] = Field(
         {},
-        description="dataset → the dataset whose images show how far real images are from its training images; "
-        "without an entry: its own images that weren't trained on",
+        description="dataset → the dataset of held-out real images, whose distance to the training images is the "
+        "reference; without an entry: its own images that weren't trained on",
     )
     gate: Name | None = Field(
         None, description="inception: the row with all of CIFAR-10's training images, which must score 11.24 ± 0.11"

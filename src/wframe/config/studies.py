@@ -18,10 +18,10 @@ class Job(Model):
     memory_mb: int = Field(2000, ge=500)
     minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled for each further one")
     checkpoint_seconds: float = Field(
-        30, ge=0, description="seconds between checkpoints: the most work that a kill without warning loses"
+        30, ge=0, description="seconds between checkpoints: the most that a kill without warning can lose"
     )
     gpu: Annotated[str, OneOf(DEVICES)] | None = Field(
-        None, description="the GPU that jobs run on; its speed decides the number of shards; null: one shard per run"
+        None, description="the GPU that jobs run on; its speed determines the number of shards; null: one shard per run"
     )
     target_minutes: float = Field(30, gt=0, description="how long one training job should take on that GPU")
 
@@ -46,7 +46,9 @@ class Study(Model):
         {"base": LearningChange()}, min_length=1, description="each setting's name and the constants it changes"
     )
     grid: dict[str, list[Any]] = Field(
-        {}, max_length=2, description="a constant or two, and the values that each setting is run at: `lambda: [...]`"
+        {},
+        max_length=2,
+        description="one or two constants and their values, at which each setting is run: `lambda: [...]`",
     )
     methods: list[Method] = Field(["frame", "wframe"], min_length=1)
     repeats: int = Field(1, ge=1, description="runs with different noise")
@@ -61,8 +63,8 @@ class Study(Model):
     )
     show: Literal["datasets", "settings", "steps", "map"] = Field(
         "datasets",
-        description="what the study's figures compare; `steps`: each setting with the one before; `map`: the outcomes "
-        "over a grid",
+        description="what the study's figures compare: datasets; settings; `steps`: each setting with the previous "
+        "one; `map`: the outcomes over a grid",
     )
     title: str | None = Field(None, description="heading on the page")
     text: str = Field("", description="introduction on the page: the purpose of the study")

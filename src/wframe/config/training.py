@@ -15,13 +15,13 @@ class Training(Model):
     model: str = Field(description="a module of src/wframe/baselines")
     images: int | None = Field(None, ge=1, description="first images of each class to train on; null: all")
     duplicate_to: int | None = Field(
-        None, ge=2, description="repeat the images up to this number (the paper's Figure 6: 10,000)"
+        None, ge=2, description="repeat the images until there are this many (the paper's Figure 6: 10,000)"
     )
     batch: int = Field(ge=2)
     learning_rate: float = Field(gt=0, lt=1, description="Adam's")
     beta1: float = Field(ge=0, lt=1, description="Adam's β₁")
     samples: int = Field(50_000, ge=1, description="images to generate after training")
-    snapshots: tuple[int, ...] = Field((), description="steps after which 36 samples are kept, of the same z")
+    snapshots: tuple[int, ...] = Field((), description="steps after which to keep 36 samples, always of the same z")
 
     @property
     def length(self) -> int:

@@ -34,18 +34,18 @@ class NotFetched(UserError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe fetch`."""
     add = parser.add_argument
-    add("entries", nargs="+", metavar="NAME", help="entries of the registry, say cifar10 vgg16")
+    add("entries", nargs="+", metavar="NAME", help="entries of config/inputs.yaml, e.g. cifar10 vgg16")
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
-    add("--registry", type=Path, default=REGISTRY)
-    add("--offline", action="store_true", help="ask no server: check what is here, and use the Hub's local cache")
+    add("--registry", type=Path, default=REGISTRY, help="the list of inputs; default: config/inputs.yaml")
+    add("--offline", action="store_true", help="contact no server: check the files here, and use the Hub's local cache")
     add(
         "--timeout",
         type=float,
         default=Patience.timeout,
         help="seconds without a byte before a server is given up; twice as long with less than 500 bytes a second, too",
     )
-    add("--tries", type=int, default=Patience.tries)
-    add("--pause", type=float, default=Patience.pause, help="seconds before asking again, doubled each time")
+    add("--tries", type=int, default=Patience.tries, help="attempts per source")
+    add("--pause", type=float, default=Patience.pause, help="seconds before the next attempt, doubled each time")
 
 
 def main(args: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("what", choices=["status"])
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
-    add("--registry", type=Path, default=REGISTRY)
+    add("--registry", type=Path, default=REGISTRY, help="the list of inputs; default: config/inputs.yaml")
     add("--deep", action="store_true", help="read every file again instead of trusting its size and time stamp")
     add("--json", action="store_true", help="print JSON")
 

@@ -58,9 +58,9 @@ def main(args: argparse.Namespace) -> None:
 def draw_paper(store: Store, folder: Path) -> list[dict[str, Any]]:
     """Draw the paper's figures; if the edition lacks what a figure shows, its entry gives the reason (`missing`)."""
     index: list[dict[str, Any]] = []
-    for name, draw in PAPER_FIGURES.items():
+    for name, (draw, shows) in PAPER_FIGURES.items():
         try:
             index.append(save(draw(store), folder))
         except NotAvailable as why:
-            index.append({"name": name, "title": (draw.__doc__ or "").rstrip("."), "missing": str(why)})
+            index.append({"name": name, "title": shows, "missing": str(why)})
     return index

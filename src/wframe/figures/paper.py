@@ -1,7 +1,7 @@
 """`wframe figures --paper`: the paper's Figures 1 to 9 in the paper's layout, from an edition's results.
 
 Each function draws one figure, or raises `NotAvailable` if the edition lacks what it shows; the page then gives the
-reason.
+reason. To add one, add a function and its entry in `FIGURES`.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ def datasets_for(store: Store, study: str, names: Sequence[str]) -> tuple[dict[s
 
 
 def figure_1(store: Store) -> Figure:
-    """The evolution of both methods where FRAME collapses, and their energy."""
+    """Draw Figure 1."""
     dataset = standing_for(store, "collapse", "sun")
     runs = [store.run("collapse", dataset, method, "lambda") for method in ("frame", "wframe")]
     if f"lambda{KEPT}" in store.study("collapse").points:
@@ -49,7 +49,7 @@ def figure_1(store: Store) -> Figure:
 
 
 def figure_2(store: Store) -> Figure:
-    """CelebA and LSUN-Bedroom: FRAME's images in the first row, wFRAME's in the second."""
+    """Draw Figure 2."""
     panels = []
     found, missing = datasets_for(store, "whole", ("lsun-bedroom", "celeba"))
     for dataset in found.values():
@@ -68,7 +68,7 @@ def figure_2(store: Store) -> Figure:
 
 
 def figure_3(store: Store) -> Figure:
-    """The collapse study: FRAME, FRAME with weight clipping, wFRAME as printed and with the delayed penalty."""
+    """Draw Figure 3."""
     dataset = standing_for(store, "collapse", "sun")
     circumstances = [
         ("collapse", dataset, setting)
@@ -128,7 +128,7 @@ def figure_3(store: Store) -> Figure:
 
 
 def figure_4(store: Store) -> Figure:
-    """The response distance R of each dataset."""
+    """Draw Figure 4."""
     found, missing = datasets_for(store, "whole", ("celeba", "lsun-bedroom", "cifar10"))
     datasets = list(found.values())
     canvas, numbers = draw_curves(store, "whole", "R", "response distance R", datasets)
@@ -143,7 +143,7 @@ def figure_4(store: Store) -> Figure:
 
 
 def figure_5(store: Store) -> Figure:
-    """CIFAR-10 by label, three columns a class: FRAME's images, then wFRAME's."""
+    """Draw Figure 5."""
     dataset = standing_for(store, "whole", "cifar10")
     classes = store.edition.datasets[dataset].classes
     panels: list[tuple[str, np.ndarray, list[str]]] = []
@@ -166,7 +166,7 @@ def figure_5(store: Store) -> Figure:
 
 
 def figure_6(store: Store) -> Figure:
-    """A few images: the inputs, DCGAN's random outputs (and other baselines' on the same images), wFRAME's outputs."""
+    """Draw Figure 6."""
     name = "dcgan-few"
     if name not in store.edition.baselines:
         raise NotAvailable(store.why_no("baseline", name, "trains"))
@@ -195,12 +195,12 @@ def figure_6(store: Store) -> Figure:
 
 
 def figure_7(store: Store) -> Figure:
-    """wFRAME's faces."""
+    """Draw Figure 7."""
     return _many(store, "figure-7", "celeba")
 
 
 def figure_8(store: Store) -> Figure:
-    """wFRAME's images conditioned on labels, each row of one class."""
+    """Draw Figure 8."""
     dataset = standing_for(store, "whole", "cifar10")
     classes = store.edition.datasets[dataset].classes
     rows, width = [], 2 * ROW
@@ -220,7 +220,7 @@ def figure_8(store: Store) -> Figure:
 
 
 def figure_9(store: Store) -> Figure:
-    """wFRAME's bedrooms."""
+    """Draw Figure 9."""
     return _many(store, "figure-9", "lsun-bedroom")
 
 
@@ -247,26 +247,38 @@ def _sheets(
     sheets = [tile(images, columns) for _, images, _ in panels]
     height = max(sheet.shape[0] / sheet.shape[1] for sheet in sheets) * PAGE / len(panels) + 0.3
     canvas, grid = plt.subplots(1, len(panels), figsize=(PAGE, height), squeeze=False)
-    for axes, sheet, (label, images, rows) in zip(grid[0], sheets, panels, strict=True):
+    for axes, sheet, (label, _, rows) in zip(grid[0], sheets, panels, strict=True):
         axes.imshow(sheet)
         axes.set_title(plain(label))
         axes.set_xticks([])
-        _name_rows(axes, sheet, images, rows)
+        _name_rows(axes, sheet, rows)
         axes.spines[:].set_visible(False)
     shown = "; ".join(f"{label}: {len(images)} images" for label, images, _ in panels)
     return Figure(name, title, caption, f"{title}. Sheets of images: {shown}.", canvas, numbers)
 
 
-def _name_rows(axes: Axes, sheet: np.ndarray, images: np.ndarray, rows: list[str]) -> None:
+def _name_rows(axes: Axes, sheet: np.ndarray, rows: list[str]) -> None:
     """Write the names of a sheet's rows beside it, one for each band of rows."""
     band = sheet.shape[0] / max(1, len(rows))
     axes.set_yticks([band * (k + 0.5) for k in range(len(rows))], rows)
     axes.tick_params(length=0)
 
 
-FIGURES: dict[str, Callable[[Store], Figure]] = {
-    f"figure-{number}": draw
-    for number, draw in enumerate(
-        (figure_1, figure_2, figure_3, figure_4, figure_5, figure_6, figure_7, figure_8, figure_9), start=1
-    )
+# name → what draws it, and what it shows: the page says that of a figure which an edition can't draw
+FIGURES: dict[str, tuple[Callable[[Store], Figure], str]] = {
+    "figure-1": (figure_1, "The evolution of both methods where FRAME collapses, and their energy"),
+    "figure-2": (figure_2, "CelebA and LSUN-Bedroom: FRAME's images in the first row, wFRAME's in the second"),
+    "figure-3": (
+        figure_3,
+        "The collapse study: FRAME, FRAME with weight clipping, wFRAME as printed and with the delayed penalty",
+    ),
+    "figure-4": (figure_4, "The response distance R of each dataset"),
+    "figure-5": (figure_5, "CIFAR-10 by label, three columns a class: FRAME's images, then wFRAME's"),
+    "figure-6": (
+        figure_6,
+        "A few images: the inputs, DCGAN's random outputs (and other baselines' on the same images), wFRAME's outputs",
+    ),
+    "figure-7": (figure_7, "wFRAME's faces"),
+    "figure-8": (figure_8, "wFRAME's images conditioned on labels, each row of one class"),
+    "figure-9": (figure_9, "wFRAME's bedrooms"),
 }

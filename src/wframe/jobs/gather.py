@@ -32,12 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("edition", type=Path, help="the edition's file")
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
-    add("--registry", type=Path, default=REGISTRY)
-    add("--claims", type=Path, default=Path("config/claims.yaml"), help="to say which claims need a missing input")
+    add("--registry", type=Path, default=REGISTRY, help="the list of inputs; default: config/inputs.yaml")
+    add(
+        "--claims",
+        type=Path,
+        default=Path("config/claims.yaml"),
+        help="the claims, to report which ones need a missing input",
+    )
     add("--without", nargs="*", default=[], metavar="NAME", help="entries to go on without, where they can't be had")
     add("--offline", action="store_true", help="ask no server")
     add("--tries", type=int, default=Patience.tries, help="times that a source is asked")
-    add("--pause", type=float, default=Patience.pause, help="seconds before asking again, doubled each time")
+    add("--pause", type=float, default=Patience.pause, help="seconds before the next attempt, doubled each time")
     add("--seen", default="", help="what was here before, for the workflow to tell news by")
     add("--out", type=Path, required=True, help="the record to write (.json)")
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the baseline's outputs (.safetensors), for each repeat",
     )
     add("--training", type=Path, nargs="+", required=True, help="the prepared arrays that it was trained on")
-    add("--images", type=int, help="only the first so many images of each array were trained on")
+    add("--images", type=int, help="only this many images of each array, the first, were trained on")
     add("--bank", type=Path, required=True, help="the bank file")
     add("--group-size", type=int, default=9, help="images in a group (M of Algorithm 1)")
     add("--threads", type=int, help="CPU threads; default: all that this process may use")

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--name", default="baseline", help="what the table calls it")
     add("--held-out", type=Path, nargs="+", required=True, help="real images; those trained on don't count")
     add("--training", type=Path, nargs="+", required=True, help="the prepared arrays that it was trained on")
-    add("--images", type=int, help="only the first so many images of each array were trained on")
+    add("--images", type=int, help="only this many images of each array, the first, were trained on")
     add("--count", type=int, default=90, help="held-out images to reconstruct, drawn at random")
     add("--bank", type=Path, required=True, help="the bank file, for FRAME and wFRAME")
     add("--constants", type=json.loads, default={}, help="Algorithm 1's constants as JSON; FRAME has β = 0")

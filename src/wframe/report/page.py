@@ -43,6 +43,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,  # of the templates that the page includes
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {

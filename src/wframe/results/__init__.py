@@ -1,1 +1,1 @@
-"""Reading results: what a run left, what became of each group, and with which uncertainty. One answer to one question."""
+"""Reading results: what a run produced, the outcome of each group, and the statistics. One answer to each question."""

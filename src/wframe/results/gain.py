@@ -41,12 +41,12 @@ def gains(store: Store, study: str) -> pd.DataFrame:
 
 
 def prediction(table: pd.DataFrame) -> str:
-    """Return what became of the groups of `gains` on both sides of each limit, in words; nothing where there are none."""
+    """Say how many groups of `gains` are lost on both sides of each limit; an empty text if there are none."""
     said = []
     for before, part in table.groupby("before", sort=False):
         beyond, below = (part.loc[part["beyond"] == side, "lost"] for side in (True, False))
         said.append(
-            f"the limit of g is {WORDS[str(before)]}; wFRAME loses {beyond.sum():.3g} of the {len(beyond)} groups beyond "
-            f"it, and {below.sum():.3g} of the {len(below)} below it (median g {part['gain'].median():.3g})"
+            f"the limit of g is {WORDS[str(before)]}; wFRAME loses {beyond.sum():.3g} of the {len(beyond)} groups "
+            f"beyond it, and {below.sum():.3g} of the {len(below)} below it (median g {part['gain'].median():.3g})"
         )
     return "; ".join(said)

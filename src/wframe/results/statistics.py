@@ -1,6 +1,6 @@
 """Uncertainty, without an assumption that a group can break: medians, shares and comparisons with exact intervals.
 
-Means with Student's interval are for curves and for scores over seeds. A verdict on groups stands on order and counts,
+Means with Student's interval are for scores over seeds. A verdict on groups stands on order and counts,
 where a group that explodes, or diverges (infinity), counts as the worst and as one group. Paired differences are
 judged by their median and the sign test: the signed-rank test is sharper, but takes the differences to be symmetric,
 and a group in which wFRAME is barely worse can improve its verdict. In the sign test it never can.
@@ -18,15 +18,6 @@ from scipy import stats
 LEVEL = 0.95
 SMALLEST_N = 6  # with five or fewer, no exact interval at 95% excludes anything: 2·(1/2)⁵ > 0.05
 FEWEST_SEEDS = 3  # repeated trainings that Student's interval is taken of
-
-
-class Interval(NamedTuple):
-    """A mean with its confidence interval; the bounds are NaN where fewer than two values can't give one."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
 
 
 class Estimate(NamedTuple):
@@ -47,35 +38,15 @@ class Estimate(NamedTuple):
         return Estimate(function(self.value), self.n, interval, self.fewest)
 
 
-def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
-    """Return the mean of the finite values and Student's t interval."""
-    x = np.asarray(values, dtype=float)
-    x = x[np.isfinite(x)]
-    if len(x) == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    if len(x) == 1:
-        return Interval(float(x[0]), np.nan, np.nan, 1)
-    half = float(stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return Interval(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, len(x))
-
-
 def nothing() -> Estimate:
     """Return the estimate of no values at all: everything is possible."""
     return Estimate(np.nan, 0, lambda level: (-np.inf, np.inf))
 
 
-def student(values: ArrayLike) -> Estimate:
-    """Return the mean with Student's interval: for repeated trainings, each value a mean over many images."""
-    x = np.asarray(values, dtype=float)
-    if len(x) == 0 or not np.isfinite(x).all():
-        return nothing()
-    return around(float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else np.inf, len(x))
-
-
 def around(value: float, error: float, n: int) -> Estimate:
-    """Return an estimate with the standard error that n values gave.
+    """Return an estimate with Student's interval, from the standard error of n values.
 
-    Fewer than three values tell nothing of it, and values that are all the same aren't repeats.
+    Fewer than three values say nothing about it, and values that are all the same aren't repeats.
     """
 
     def interval(level: float) -> tuple[float, float]:

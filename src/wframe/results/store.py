@@ -38,7 +38,7 @@ class Store:
         return self.edition.studies[name]
 
     def why_no(self, kind: str, name: str, verb: str = "has") -> str:
-        """Return why there is no such study, baseline or row: what it's made from is missing, or it isn't configured."""
+        """Return why there is no such study, baseline or row: its inputs are missing, or it isn't configured."""
         return self.edition.left_out(kind, name) or f"this edition {verb} no {kind} {name!r}"
 
     def title(self, dataset: str) -> str:
@@ -98,9 +98,7 @@ class Store:
         self.study(study)
         return [run for run in runs(self.edition, study) if run.repeat == 0]
 
-    def run(
-        self, study: str, dataset: str, method: str, setting: str | None = None, class_: str | None = None
-    ) -> Run:
+    def run(self, study: str, dataset: str, method: str, setting: str | None = None, class_: str | None = None) -> Run:
         """Return one run, first repeat; None: the study's first setting, the dataset's first class."""
         setting = setting or next(iter(self.study(study).points))
         class_ = class_ or self.edition.datasets[dataset].classes[0]

@@ -14,6 +14,7 @@ from wframe.results.curves import RUN, by_group, per_group
 from wframe.results.outcomes import describe, diverged, end, log_ratio
 from wframe.results.statistics import LEVEL, Estimate, median
 
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe summarise`."""
     add = parser.add_argument
@@ -94,7 +95,11 @@ def _with_interval(name: str, estimate: Estimate) -> dict[str, float]:
     """Return a column and its interval's two; no interval where the data excludes nothing."""
     low, high = estimate.interval(LEVEL)
     known = estimate.n >= estimate.fewest
-    return {name: estimate.value, f"{name}_low": low if known else math.nan, f"{name}_high": high if known else math.nan}
+    return {
+        name: estimate.value,
+        f"{name}_low": low if known else math.nan,
+        f"{name}_high": high if known else math.nan,
+    }
 
 
 def to_metrics(table: pd.DataFrame) -> dict[str, Any]:

@@ -48,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--training", type=Path, nargs="+", required=True, help="the prepared training images (.npy)")
     add("--learned", type=int, help="only the first LEARNED images of each file were trained on; default: all")
-    add("--held-out", type=Path, nargs="*", default=[], help="other real images; any training images are ignored")
+    add(
+        "--held-out",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="held-out real images; training images among them are ignored",
+    )
     add("--extractor", choices=module_names("wframe.scores.extractors"), default="inception")
     add("--weights", type=Path, help="the classifier's weights, or the record of `wframe weights`")
     add("--data", type=Path, help="the data folder that the record refers to; default: WFRAME_DATA, else data")

@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--path", help="the weights file, relative to the data folder; not for pocket, whose file is in the package")
     add("--fetch", nargs="*", default=[], metavar="NAME", help="registry entries to fetch, if they are available")
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
-    add("--registry", type=Path, default=REGISTRY)
+    add("--registry", type=Path, default=REGISTRY, help="the list of inputs; default: config/inputs.yaml")
     add("--tries", type=int, default=2, help="attempts per source")
     add("--offline", action="store_true", help="ask no server: only check what is here")
-    add("--seen", default="", help="the weights' state before this call, by which the workflow notices a change")
+    add("--seen", default="", help="state of the weights before this call, so that the workflow notices a change")
     add("--out", type=Path, required=True, help="the record to write (.json): path, sha256, status")
 
 

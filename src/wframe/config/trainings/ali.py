@@ -19,11 +19,11 @@ class Settings(Adversarial):
     width: int = Field(32, ge=4, description="channels of the first convolution; the others are in proportion")
     maxout: Literal["of-them", "to-them"] = Field(
         "of-them",
-        description="D's feature maps, as the table counts them, are those that maxout takes the greater of two of "
-        "(the released code), or those that remain (the table's 1,024 inputs of D(x, z))",
+        description="whether the table counts D's feature maps before maxout, which keeps the greater of two (as in "
+        "the released code), or after it (as its 1,024 inputs of D(x, z) imply)",
     )
-    dropout: float = Field(0.5, ge=0, lt=1, description="in D, above its inputs")
-    input_dropout: float = Field(0.2, ge=0, lt=1, description="of D's inputs x and z")
+    dropout: float = Field(0.5, ge=0, lt=1, description="dropout rate of D's hidden layers")
+    input_dropout: float = Field(0.2, ge=0, lt=1, description="dropout rate of D's inputs x and z")
     leak: float = Field(0.1, ge=0, lt=1, description="slope of the leaky ReLU")
     deviation: float = Field(0.01, gt=0, description="standard deviation of the initial weights")
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="Adam's")

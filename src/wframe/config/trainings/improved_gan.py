@@ -21,31 +21,31 @@ class Settings(Adversarial):
     labels: int | None = Field(
         None,
         ge=1,
-        description="labelled images of each class; null: without labels. The released code has 400; how many "
-        "Table 3's models had, the publication doesn't say",
+        description="labelled images per class; null: none. The released code uses 400; the publication doesn't say "
+        "how many Table 3's models had",
     )
     outputs: int = Field(
         10,
         ge=1,
-        description="scores of the discriminator, one for each class; how many are left without labels, the "
-        "publication doesn't say: all of them, as in the released network",
+        description="the discriminator's outputs, one per class. The publication doesn't say how many remain without "
+        "labels; here all of them, as in the released network",
     )
     generator_steps: int | None = Field(
-        None, ge=1, description="of the generator for each of the discriminator; null: 3 (minibatch), 1 (features)"
+        None, ge=1, description="generator steps per discriminator step; null: 3 (minibatch), 1 (feature-matching)"
     )
     width: int = Field(128, ge=4, description="the generator's channels at half the images' side")
-    features: int = Field(96, ge=4, description="the discriminator's channels at the images' side; below it, twice")
+    features: int = Field(96, ge=4, description="the discriminator's channels at full resolution; twice as many below")
     kernels: int = Field(100, ge=1, description="minibatch discrimination: kernels B")
     kernel_size: int = Field(5, ge=1, description="minibatch discrimination: dimensions C of each")
-    noise: float = Field(0.2, ge=0, description="minibatch: standard deviation of the noise on D's images")
+    noise: float = Field(0.2, ge=0, description="minibatch: standard deviation of the noise added to D's images")
     learning_rate: float = Field(3e-4, gt=0, lt=1, description="Adam's; it falls to 0 over the last third")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁")
     beta2: float = Field(
         0.999,
         ge=0,
         lt=1,
-        description="Adam's β₂. The adversarial loss saturates when D wins, and a long memory of larger gradients then "
-        "stops G for 1/(1 − β₂) steps: a short schedule wants a smaller one",
+        description="Adam's β₂. When D wins, the adversarial loss saturates, and the second moment's memory of larger "
+        "gradients stalls G for 1/(1 − β₂) steps: use a smaller β₂ for short schedules",
     )
 
     @model_validator(mode="after")

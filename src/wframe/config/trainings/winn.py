@@ -12,34 +12,40 @@ class Settings(Training):
     """WINN's. An iteration is `passes` over some images, then the synthesis of new pseudo-negatives."""
 
     model: Literal["winn"] = "winn"
-    cascades: int = Field(5, ge=1, description="classifiers; each begins where the one before ends")
-    iterations: int = Field(100, ge=1, description="of classification and synthesis, for each classifier")
-    passes: int = Field(3, ge=1, description="over an iteration's images (k of Algorithm 1)")
-    positives: int = Field(1000, ge=2, description="real images of a classifier's first iteration, as many negatives")
-    growth: int = Field(5, ge=1, description="the second iteration takes twice as many, and so on up to so many times")
+    cascades: int = Field(5, ge=1, description="number of classifiers; each starts where the previous one ends")
+    iterations: int = Field(100, ge=1, description="iterations of classification and synthesis per classifier")
+    passes: int = Field(3, ge=1, description="passes over an iteration's images (k of Algorithm 1)")
+    positives: int = Field(
+        1000, ge=2, description="real images in a classifier's first iteration, with as many negatives"
+    )
+    growth: int = Field(
+        5, ge=1, description="the second iteration uses twice as many, the third three times, up to this factor"
+    )
     synthesised: int = Field(1000, ge=1, description="pseudo-negatives that an iteration adds")
     starts: int = Field(
-        10_000, ge=1, description="pseudo-negatives before the first iteration, and after each classifier's last one"
+        10_000, ge=1, description="pseudo-negatives before the first iteration and after each classifier's last one"
     )
-    batch: int = Field(50, ge=2, description="real images of an update, with as many negatives")
-    together: int = Field(100, ge=1, description="images that climb together: they stop by their mean score")
+    batch: int = Field(50, ge=2, description="real images per update, with as many negatives")
+    together: int = Field(100, ge=1, description="images whose ascent is run together: it stops by their mean score")
     width: int = Field(32, ge=4, description="channels of the first convolution; the last has 16 times as many")
     narrowest: int = Field(
         4,
         ge=2,
-        description="the side at which halving ends. The released networks are for 64×64 and end at 4×4; for 32×32 "
-        "nothing is released: here the last two convolutions then keep their 4×4",
+        description="the side at which downsampling ends. The released networks are for 64×64 and end at 4×4; none is "
+        "released for 32×32, where the last two convolutions keep 4×4 here",
     )
     penalty: float = Field(10.0, ge=0, description="weight λ of the gradient penalty")
-    learning_rate: float = Field(1e-4, gt=0, lt=1, description="Adam's; the released decay's counter never counts")
+    learning_rate: float = Field(
+        1e-4, gt=0, lt=1, description="Adam's; constant, because the released code never advances its decay's counter"
+    )
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam's β₁; β₂ is 0.9")
     climb_rate: float = Field(0.01, gt=0, description="Adam's learning rate on the images (β₁ 0.9, β₂ 0.999)")
-    climb_steps: int = Field(2000, ge=1, description="most steps of images up a classifier's score")
+    climb_steps: int = Field(2000, ge=1, description="maximum gradient-ascent steps on a classifier's score")
     climb_noise: float = Field(
         0.0,
         ge=0,
-        description="standard deviation of the noise in each of these steps: Algorithm 1 may be read as Langevin "
-        "dynamics, the released code adds none and draws the score to stop at instead",
+        description="standard deviation of the noise in each of these steps: Algorithm 1 can be read as Langevin "
+        "dynamics; the released code adds none, and draws at random the score to stop at",
     )
 
     def updates(self, iteration: int) -> int:
