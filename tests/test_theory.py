@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
+from wframe.claims.claim import load_claims
 from wframe.theory import (
     flows,
     interpolation,
@@ -41,7 +42,8 @@ def statement(gap: Measure | None, corrected: Measure | None = None, tolerance: 
     [
         (exactly(0.1), None, "holds"),
         (exactly(0.2), exactly(0.1), "holds if corrected"),
-        (exactly(0.2), exactly(0.09, 0.02), "does not hold"),
+        (exactly(0.2), exactly(0.09, 0.02), "cannot be told"),
+        (exactly(0.2), exactly(0.15, 0.02), "does not hold"),
         (exactly(0.2), None, "does not hold"),
         (exactly(0.1, 0.01), exactly(0.0), "cannot be told"),
         (None, exactly(0.0), "cannot be told"),
@@ -98,6 +100,22 @@ def test_the_page_is_written_from_the_findings(findings: dict):
     assert all(f'<a id="{name}"></a>' in page and f"(#{name})" in page for name in study.ORDER)
     with pytest.raises(ValueError, match="summary"):
         tables.fill("a page without marks", findings)
+
+
+def test_the_claims_are_the_statements(findings: dict):
+    claims = {claim.id: claim for claim in load_claims(ROOT / "config" / "claims.yaml") if claim.judge == "theory"}
+    assert list(claims) == [f"theory-{name}" for name in study.ORDER]
+    for statement in findings["statements"]:
+        claim = claims[f"theory-{statement['id']}"]
+        assert (claim.of, claim.where) == ({"statement": statement["id"]}, statement["where"])
+        assert claim.says.strip() == statement["printed"] and claim.expects is not None
+        if statement["gap"] is not None:
+            assert claim.expects.at_most == statement["tolerance"], claim.id
+
+
+def test_counts_are_a_sentence():
+    counted = tables.counted([{"outcome": name} for name in ("holds", "holds", "does not hold")])
+    assert counted == "Of 3 statements, **2** hold, **1** does not hold."
 
 
 def test_the_command_writes_findings_page_and_figure(tmp_path: Path, findings: dict, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,7 @@ from wframe.theory import (
     flows,
     fokker_planck,
     interpolation,
+    jko,
     langevin,
     signs,
     small_steps,
@@ -88,6 +89,13 @@ def test_which_equations_go_with_which_sign(fresh: dict[str, Statement]):
     assert fresh["eq-9-theta"].gap is not None and fresh["eq-9-theta"].gap.value > 1  # it runs away as printed
 
 
+def test_eq_2s_sign_is_found():
+    f, q = signs.features(), signs.base()
+    assert signs.from_likelihood("", f, q).sign == 1 and signs.from_likelihood("", f, q).distance < 1e-4
+    flipped = signs.from_density("", "", flows.tilt(q, signs.Φ_OF.value(signs.SPACE.x), -1))
+    assert flipped.sign == -1 and flipped.distance < 1e-12
+
+
 def test_no_sign_of_the_penalty_serves_x_and_θ(fresh: dict[str, Statement]):
     for sign in signs.of_penalty():
         assert abs(sign.distance) > 1e-3
@@ -116,7 +124,8 @@ def test_lemma_1s_rate_is_that_of_the_other_sign(fresh: dict[str, Statement]):
     assert deviations.slope_of_types(40, law) == pytest.approx(-1, abs=0.02)
 
 
-def test_the_constant_is_a_quarter_over_τ():
+def test_the_constant_is_a_quarter_over_τ(fresh: dict[str, Statement]):
+    assert fresh["lemma-1-constant"].outcome == "holds"  # Eq. 19 as a transition in unit time
     for τ in (0.1, 1.0):
         n, a = 400, 0.7
         p = stats.norm.sf(a, scale=math.sqrt(2 * τ / n))
@@ -244,6 +253,13 @@ def test_the_action_of_a_flow_bounds_w2():
     assert np.divide(*interpolation.action_linear(0.8)) == pytest.approx(1, rel=1e-4)
 
 
+def test_the_transports_own_potential_has_the_least_action():
+    for k, s in ((0.7, 1.3), (-0.5, 0.6)):
+        assert interpolation.action_transport(k, s) == pytest.approx(interpolation.action(k, s)[1], rel=1e-6)
+    spent, least = interpolation.action_linear(0.8, 3.0)
+    assert spent / least == pytest.approx(1 / 3, rel=1e-4)  # over a time of 3 the least action is W²/3
+
+
 def test_which_half_gets_γ_makes_no_difference(fresh: dict[str, Statement]):
     assert fresh["line-14-weights"].outcome == "holds"
     assert stability.mean_square(1.2) == pytest.approx(stability.mean_square(1.2, swapped=True))
@@ -291,6 +307,28 @@ def test_particles_follow_the_equation_only_with_small_steps(fresh: dict[str, St
     assert found.outcome == "holds if corrected" and found.gap is not None and found.gap.low > 0.3
     x = fokker_planck.particles(fokker_planck.Smooth(0.2, 0, 0), True, 1.0, 200, 20000, np.random.default_rng(0), 2.0)
     assert x.mean() == pytest.approx(2 * math.exp(-1), abs=0.03) and x.std() == pytest.approx(1, abs=0.02)
+
+
+def test_a_step_of_eq_12_between_gaussians():
+    """Without Φ a step from N(m, s²) ends at N(m/2, s'²), 2s'² − s·s' = 1: the minimum of ½W² + K(·|q)."""
+    space, (m, s) = grid(-6, 7, 2001), (1.0, 0.5)
+    X = jko.descend(jko.quantiles(space, space.density(normal(space.x, m, s))), fokker_planck.Smooth(0.3, 0, 0), 1)
+    assert X.mean() == pytest.approx(m / 2, abs=1e-3)
+    assert X.std() == pytest.approx((s + math.sqrt(s**2 + 8)) / 4, rel=1e-2)
+
+
+def test_the_steps_of_eq_12_approach_eq_3_with_the_other_sign(fresh: dict[str, Statement]):
+    found = fresh["steady-state"]
+    assert found.outcome == "holds if corrected" and found.gap is not None and found.gap.value > 0.5
+    assert found.numbers["distance of the last step as printed to e^(−Φ)·q/Z"].value < 0.01
+
+
+def test_remark_1_is_the_drift_of_any_σ(fresh: dict[str, Statement]):
+    assert fresh["remark-1"].outcome == "holds"
+    space, σ = grid(-4, 4, 161), 0.5
+    A = fokker_planck.finite_volumes(space, normal(space.x, 0.0, σ))
+    moved = fokker_planck.evolve(A, space.density(normal(space.x, 1.0, σ)), 0.2)
+    assert space.mean(moved, space.x) == pytest.approx(math.exp(-0.2 / σ**2), rel=1e-2)
 
 
 def test_eq_14_isnt_the_derivative_of_w2():
@@ -359,3 +397,9 @@ def test_w2_sees_what_k_cannot():
     assert topology.uniforms(0.1)["kl"] == math.inf
     assert topology.atoms(0.1) == pytest.approx(0.01) == pytest.approx(topology.uniforms(0.1)["w2"])
     assert 0.1 < topology.talagrand(1, trials=10) <= 1
+
+
+def test_the_weaker_topology_needs_both_directions(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(topology, "talagrand", lambda seed: 1.1)
+    found = {statement.id: statement for statement in topology.study(0).statements}
+    assert found["weaker-topology"].outcome == "does not hold"

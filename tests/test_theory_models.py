@@ -28,6 +28,8 @@ def test_proposition_1_on_a_small_bank():
     assert pieces.centre_error(bank, at, σ, 1.0, 0.25, 1e-7) > 0.5  # Eq. 19 as printed
     assert pieces.centre_error(bank, at, σ, 1.0, 1 / (2 * σ**2), 1e-7) > 1e-3  # nor with the curvature mended alone
     assert pieces.kernel_error(at) < 1e-12  # but it is Eq. 9's transition
+    assert np.abs(pieces.slope_of_square(bank, at, 1e-7, 0)).max() < 1e-6  # Remark 2
+    assert np.abs(pieces.slope_of_square(bank, at, 1.0, 0)).max() > 1e-3  # across pieces
     flipped, moved, _ = pieces.changes(bank, at, 0.0, σ, 0)
     assert flipped == 0 and moved < 1e-12
     flipped, moved, squared = pieces.changes(bank, at, 1.0, σ, 0)
@@ -184,6 +186,7 @@ def test_frame_collapses_with_a_growing_gradient():
     bank = load_bank(BUILTIN_BANK).to(UNIT)
     y = pieces.embedded_group(bank, 16)[None]
     with torch.inference_mode():
-        found, R = trained.record(bank, Constants(T=10, L=5, beta=0.0, delta=0.35, lambda_=6e-2), [7], y)
+        found, R, size = trained.record(bank, Constants(T=10, L=5, beta=0.0, delta=0.35, lambda_=6e-2), [7], y)
     assert found.gap.shape == R.shape == (10, 1) and np.all(found.pull == 0)
     assert trained.gradient_ratio(found.gap, R, last=3)[0] > 2
+    assert size[-1, 0] > 10 * size[0, 0] > 1  # nor do the samples fall back to the noise

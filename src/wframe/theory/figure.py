@@ -29,7 +29,8 @@ CAPTION = (
     "the tempered reading samples: Eq. 3 with the energy Φ/σ². (e) The last line of Eq. 13 against the line "
     "before it. (f) The steady state of Eq. 15 isn't Eq. 3 unless the penalty's gradient is left out. (g) Where "
     "wFRAME's θ comes to rest. (h) How the gradients of three divergences change with the distance between model "
-    "and data. (i) How fast the penalty's own step of θ shrinks (below 0) or grows."
+    "and data. (i) How fast the penalty's own step of θ shrinks (below 0) or grows, as line 12 is printed (renewed) "
+    "and with last iteration's penalty (kept, which is no correction)."
 )
 
 

@@ -2,7 +2,7 @@
 
 Every statement has a *gap*: a number that is 0 where the statement holds exactly, with its interval. A statement
 holds if its gap, taken as the paper prints it, is within the tolerance; it holds if corrected if the gap of the
-corrected form is. So no outcome is typed.
+corrected form is. Where an interval has the tolerance inside it, it cannot be told. So no outcome is typed.
 """
 
 import math
@@ -35,19 +35,24 @@ class Statement(NamedTuple):
     tolerance: float
     gap: Measure | None  # of the statement as printed; None: our copy of the paper doesn't say enough
     corrected: Measure | None = None  # the same of the corrected form
-    correction: str | None = None  # the corrected form, in words
+    correction: str | None = None  # the corrected form, or what else there is to say of it, in words
     numbers: dict[str, Measure] = {}  # noqa: RUF012 (never changed)
 
     @property
     def outcome(self) -> Outcome:
         """Whether the statement holds."""
-        if self.gap is None or self.gap.low <= self.tolerance < self.gap.high:
+        if self.gap is None or self._open(self.gap):
             return "cannot be told"
         if self.gap.high <= self.tolerance:
             return "holds"
-        if self.corrected is not None and self.corrected.high <= self.tolerance:
-            return "holds if corrected"
-        return "does not hold"
+        if self.corrected is None:
+            return "does not hold"
+        if self._open(self.corrected):
+            return "cannot be told"
+        return "holds if corrected" if self.corrected.high <= self.tolerance else "does not hold"
+
+    def _open(self, gap: Measure) -> bool:
+        return gap.low <= self.tolerance < gap.high
 
     def to_json(self) -> dict[str, Any]:
         """Return the statement as a JSON-like record, its numbers rounded to what the computation can tell."""

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 MARKS = ("summary", "signs", "statements", "derived")
+LABELS = {"holds": "Remark", "does not hold": "Instead"}  # of what is said beside an outcome; else it is the correction
 
 
 def fill(page: str, findings: dict[str, Any]) -> str:
@@ -27,10 +28,8 @@ def fill(page: str, findings: dict[str, Any]) -> str:
 def summary(findings: dict[str, Any]) -> str:
     """Return a line of counts, and a table with a row per statement."""
     statements = findings["statements"]
-    outcomes = ("holds", "holds if corrected", "does not hold", "cannot be told")
-    counts = {name: sum(s["outcome"] == name for s in statements) for name in outcomes}
     lines = [
-        f"Of {len(statements)} statements, " + ", ".join(f"**{n}** {name}" for name, n in counts.items() if n) + ".",
+        counted(statements),
         "",
         "| where | statement | outcome | gap as printed | corrected |",
         "| --- | --- | --- | --- | --- |",
@@ -41,6 +40,15 @@ def summary(findings: dict[str, Any]) -> str:
             "| " + " | ".join(cell.replace("|", r"\|") for cell in [*cells, said(s["gap_if_corrected"])]) + " |"
         )
     return "\n".join(lines)
+
+
+def counted(statements: list[dict[str, Any]]) -> str:
+    """Return how many statements have each outcome, as a sentence."""
+    outcomes = {"holds": ("holds", "hold"), "holds if corrected": ("holds if corrected", "hold if corrected")}
+    outcomes |= {"does not hold": ("does not hold", "do not hold"), "cannot be told": ("cannot be told",) * 2}
+    counts = {name: sum(s["outcome"] == name for s in statements) for name in outcomes}
+    told = [f"**{n}** {outcomes[name][n > 1]}" for name, n in counts.items() if n]
+    return f"Of {len(statements)} statements, {', '.join(told)}."
 
 
 def signs(found: dict[str, list[dict[str, Any]]]) -> str:
@@ -73,7 +81,7 @@ def section(statement: dict[str, Any]) -> str:
     within = f": **{told}** (tolerance {_number(s['tolerance'])})" if told else ""
     lines.append(f"- Gap: {s['gap_is']}{within}.")
     if s["correction"]:
-        lines.append(f"- {'Corrected' if s['outcome'] != 'does not hold' else 'Instead'}: {s['correction']}")
+        lines.append(f"- {LABELS.get(s['outcome'], 'Corrected')}: {s['correction']}")
     if s["numbers"]:
         lines += ["- Numbers:", *(f"  - {number['name']}: {said(number)}" for number in s["numbers"])]
     return "\n".join(lines)
