@@ -21,7 +21,7 @@ rule baseline:
         "../../environment.yml"
     threads: EDITION.job.threads
     resources:
-        gpu=int(GPU),
+        gpu=RULES.gpus,
         mem_mb=RULES.more_memory,
         runtime=RULES.more_time,
     params:

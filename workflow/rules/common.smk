@@ -42,7 +42,6 @@ except UserError as error:
 
 RULES = Rules(EDITION)
 of, step = RULES.of, RULES.step
-GPU = RULES.gpu
 INPUTS_RECORD = [paths.INPUTS_RECORD] if EDITION.inputs() else []
 # What results don't depend on (paths, checkpoint interval) is passed through the environment, not as parameters. Jobs run
 # in Snakemake's own environment, even if it isn't activated, and with this checkout's code, which an environment made by

@@ -20,7 +20,7 @@ rule train:
         "../../environment.yml"
     threads: EDITION.job.threads
     resources:
-        gpu=int(GPU),
+        gpu=RULES.gpus,
         mem_mb=RULES.more_memory,
         runtime=RULES.more_time,
     params:

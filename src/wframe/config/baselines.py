@@ -7,6 +7,7 @@ from pydantic import Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema, core_schema
 
 from wframe.config.base import Model, Name, OneOf
+from wframe.config.devices import DeviceName
 from wframe.config.training import Training
 from wframe.runtime.code import module_names
 
@@ -22,6 +23,7 @@ class Baseline(Training):
     title: str | None = Field(None, description="its name in tables and on the page")
     dataset: Name
     class_: Name | None = Field(None, alias="class", description="the class to train on; null: the whole dataset")
+    device: DeviceName | None = Field(None, description="where it is trained; null: the edition's device")
     repeats: int = Field(1, ge=1, description="training runs with different initial weights, batches and z")
 
     @property

@@ -1,8 +1,10 @@
-"""How long training takes on a named GPU, from its published rate. No PyTorch here."""
+"""The devices that an edition may name, and how long training takes on a GPU, from its published rate. No PyTorch here."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from wframe.model.cost import Flops
+
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 class Device(NamedTuple):

@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from wframe.config.base import Model, Name, explain, require
 from wframe.config.baselines import Baseline, OfItsModel
 from wframe.config.datasets import LU_ZHU_WU, PAPER_CONSTANTS, PAPER_INPUTS, PAPER_READERS, Bank, Dataset
+from wframe.config.devices import DeviceName
 from wframe.config.learning import Learning, Method
 from wframe.config.scores import Scores
 from wframe.config.studies import Job, Study
@@ -37,7 +38,7 @@ class Edition(Model):
         description="whether the paper's claims get verdicts: needs its data (or part of it), bank and constants",
     )
     seed: int = Field(0, ge=0, description="all random numbers derive from it")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: DeviceName = "auto"
     data: str = Field("data", description="folder of raw data; the variable WFRAME_DATA takes precedence over it")
     without: list[str] = Field(
         [],

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from wframe.config.base import Model, Name, OneOf
+from wframe.config.devices import DeviceName
 from wframe.config.learning import Method
 from wframe.runtime.code import module_names
 
@@ -41,6 +42,7 @@ class Scores(Model):
         None, description="inception, squeezenet: the weights file, relative to the data folder"
     )
     inputs: list[str] = Field([], description="entries of config/inputs.yaml to fetch first, if they are available")
+    device: DeviceName | None = Field(None, description="where images are scored; null: the edition's device")
     splits: int = Field(10, ge=1, description="number of splits of a set; the score is their mean")
     samples: int | None = Field(None, ge=1, description="maximum images of a set to score, evenly spread; null: all")
     nearest: int | None = Field(

@@ -60,7 +60,7 @@ def baseline(edition: Edition, baseline: str, repeat: str) -> list[str]:
     entry = edition.baselines[baseline]
     options = ["--settings", json.dumps(entry.settings, sort_keys=True)]
     options += ["--dataset", entry.dataset, "--class", entry.class_ or "all"]
-    return [*options, "--repeat", repeat, "--seed", str(edition.seed), "--device", edition.device]
+    return [*options, "--repeat", repeat, "--seed", str(edition.seed), "--device", entry.device or edition.device]
 
 
 def weights(edition: Edition) -> list[str]:
@@ -90,7 +90,7 @@ def score(edition: Edition, row: str) -> list[str]:
         options += ["--is-gate"]
     elif scores.gate:
         options += ["--gate", f"results/scores/{scores.gate}.json"]
-    return [*options, "--device", edition.device]
+    return [*options, "--device", scores.device or edition.device]
 
 
 def few_images(edition: Edition, baseline: str) -> list[str]:

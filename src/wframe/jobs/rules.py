@@ -39,12 +39,15 @@ class Rules:
     def __init__(self, edition: Edition) -> None:
         self.edition = edition
 
-    @property
-    def gpu(self) -> bool:
-        """Whether jobs run on a GPU: the edition's `device`; `auto`: if this machine has one."""
-        return self.edition.device == "cuda" or (
-            self.edition.device == "auto" and shutil.which("nvidia-smi") is not None
-        )
+    def gpus(self, wildcards: Any) -> int:
+        """Return the GPUs that a training or scoring job needs: by its `device`; `auto`: if this machine has one."""
+        device = None
+        if baseline := getattr(wildcards, "baseline", None):
+            device = self.edition.baselines[baseline].device
+        elif self.edition.scores and hasattr(wildcards, "row"):
+            device = self.edition.scores.device
+        device = device or self.edition.device
+        return int(device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None))
 
     def of(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
         """Turn a function of `wframe.jobs` into an input or parameter; it gets the edition and the wildcards."""
