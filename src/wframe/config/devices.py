@@ -1,4 +1,4 @@
-"""The devices that an edition may name, and how long training takes on a GPU, from its published rate. No PyTorch here."""
+"""The devices that an edition may name, and how long training takes on a GPU by its published rate. No PyTorch here."""
 
 from typing import Literal, NamedTuple
 
