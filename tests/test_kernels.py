@@ -47,9 +47,9 @@ def close(ours: Tensor, theirs: Tensor, dtype: torch.dtype) -> bool:
 @pytest.mark.parametrize("shape", [(3, 8, 8), (3, 38, 36)])
 def test_a_langevin_step_has_the_same_noise(shape: tuple[int, ...]):
     keys = noise.key_tensor([5, 2**63 + 7, 2**64 - 1])
-    x, 𝒢 = (random(3, *shape, dtype=torch.float32, seed=seed).contiguous() for seed in (0, 1))
-    theirs = 0.9 * x + 0.2 * 𝒢 + 2 * noise.normal(keys, 99, 49, shape).to(device())
-    ours = kernels.langevin(x, 𝒢, keys.to(device()), 99, 49, 0.9, 0.2, 2.0)
+    x, dΦ = (random(3, *shape, dtype=torch.float32, seed=seed).contiguous() for seed in (0, 1))
+    theirs = 0.9 * x + 0.2 * dΦ + 2 * noise.normal(keys, 99, 49, shape).to(device())
+    ours = kernels.langevin(x, dΦ, keys.to(device()), 99, 49, 0.9, 0.2, 2.0)
     assert ours.shape == theirs.shape and (ours - theirs).abs().max() < 1e-5
 
 

@@ -24,15 +24,16 @@ DEVICES = {
     "A10": Device(31.2, 62.5, 125),
     "V100": Device(15.7, 15.7, 15.7),  # it has neither: both are emulated
 }
-# the assumed share of that rate which the convolutions of a whole iteration reach; `make bench` measures it
-ASSUMED_SHARE = 0.3
+# the share of that rate which Langevin steps reach, counting convolutions only, and fp32 statistics as well: measured
+# on an H100 (docs/measurements/gpu.md)
+SHARES = Device(fp32=0.45, tf32=0.28, bf16=0.27)
 
 
 def seconds_on(device: str, flops: Flops, precision: str) -> float:
     """Return the estimated seconds of learning on a named GPU (a key of `DEVICES`), sampling in a precision."""
     rates = DEVICES[device]
-    seconds = flops.sampling / getattr(rates, precision) + flops.statistics / rates.fp32
-    return seconds / (1e12 * ASSUMED_SHARE)
+    sampling = flops.sampling / (getattr(rates, precision) * getattr(SHARES, precision))
+    return (sampling + flops.statistics / (rates.fp32 * SHARES.fp32)) / 1e12
 
 
 def shards_for(seconds: float, minutes: float, groups: int) -> int:

@@ -164,7 +164,9 @@ class Bench:
         tf32 = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=precision == "tf32")
         with torch.inference_mode(), tf32:
             for turn in range(self.pairs + 1):
+                torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
                 product = seconds(partial(torch.matmul, a, a))
+                torch.backends.cuda.matmul.allow_tf32 = False
                 best = max(flops / seconds(run) for flops, run in layers.values())
                 iteration = work / seconds(whole)
                 if turn:  # the first turn is a warm-up

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from wframe.baselines.cost import training_cost
 from wframe.config import edition as editions
-from wframe.config.devices import ASSUMED_SHARE, DEVICES, seconds_on
+from wframe.config.devices import DEVICES, seconds_on
 from wframe.config.edition import Edition
 from wframe.data import groups as cutting
 from wframe.data.download import as_size
@@ -90,7 +90,7 @@ def about(gpu: str) -> list[str]:
     rates = DEVICES[gpu]
     return [
         f"Hours on one {gpu}: {rates.fp32:g} (fp32), {rates.tf32:g} (tf32) and {rates.bf16:g} (bf16) TFLOP/s as "
-        f"published, assuming that {ASSUMED_SHARE:.0%} of it is reached. `wframe bench` on that GPU measures the share."
+        f"published, taking the share of it that an H100 reached. `wframe bench` on that GPU measures its own."
     ]
 
 

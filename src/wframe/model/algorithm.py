@@ -41,17 +41,17 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     t, x, θ, P_before, r, diverged = state
     P = torch.zeros_like(θ)
 
-    G = gradient(bank, θ, r)  # 5 for j = 0: ∇ₓΦ at the last iteration's chains, whose responses are at hand
+    dΦ = gradient(bank, θ, r)  # 5 for j = 0: ∇ₓΦ at the last iteration's chains, whose responses are at hand
     if β and constants.before == "renewed":  # else 𝒫_{t−1} from the last iteration, computed with θ_{t−1}
-        P_before = penalty_gradient(bank, θ, r, G, constants.penalty)  # 12: 𝒫_{t−1}
+        P_before = penalty_gradient(bank, θ, r, dΦ, constants.penalty)  # 12: 𝒫_{t−1}
     for j in range(L):  # 4
-        G = force(bank, θ, x) if j else G.view_as(x)  # 5: 𝒢 = ∇ₓΦ
-        x = langevin(x, G, keys, t, j, *constants.step)  # 6, 7, 8: x ← a·x + b·𝒢 + s·ξ, Σ = σξ
+        dΦ = force(bank, θ, x) if j else dΦ.view_as(x)  # 5: 𝒢 = ∇ₓΦ
+        x = langevin(x, dΦ, keys, t, j, *constants.step)  # 6, 7, 8: x ← a·x + b·𝒢 + s·ξ, Σ = σξ
     r = responses(bank, x.flatten(0, 1))
-    G = gradient(bank, θ, r)
+    dΦ = gradient(bank, θ, r)
     H_syn = mean_response(θ, r.F)  # 10
     if β:
-        P = penalty_gradient(bank, θ, r, G, constants.penalty)  # 11: 𝒫_t
+        P = penalty_gradient(bank, θ, r, dΦ, constants.penalty)  # 11: 𝒫_t
     γ = gamma(keys, t)[:, None, None, None]  # 13
     misfit, pulled = observed.H - H_syn, (1 - γ) * P_before + γ * P
     θ_next = θ + λ * (misfit - β / 2 * pulled)  # 14
@@ -61,4 +61,4 @@ def iterate(bank: Bank, constants: Constants, keys: Tensor, observed: Observed, 
     # contiguous, so that a resumed run sums in the same order
     reached = State(t + 1, x.contiguous(), θ_next.contiguous(), P.contiguous(), r, diverged)
     after = hold_diverged(state, reached)
-    return after, measure(constants, observed, θ, G, after, misfit, pulled)
+    return after, measure(constants, observed, θ, dΦ, after, misfit, pulled)

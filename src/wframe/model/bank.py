@@ -20,7 +20,6 @@ from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file
 
 LAYERS = {"0": (64, 3), "2": (64, 64), "5": (128, 64), "7": (128, 128)}  # torchvision's names: (out, in)
-FILTERS = 128
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of the original VGG-16
 # the original VGG-16's first weight identifies its channel order
 CAFFE_FIRST_WEIGHT = {"RGB": 0.4800154, "BGR": 0.42947057}

@@ -35,7 +35,7 @@ class Responses(NamedTuple):
 
 
 def responses(bank: Bank, x: Tensor) -> Responses:
-    """Return F(x) for images x of shape (N, 3, H, W), in the bank's unit."""
+    """Return F(x) for images x of shape (N, 3, height, width), in the bank's unit."""
     (w1, b1), (w2, b2), (w3, b3), (w4, b4) = bank.layers
     a1 = layers.first(x, w1, b1, bank.layout)
     pooled, where = layers.pooled_layer(a1, w2, b2)
@@ -44,7 +44,7 @@ def responses(bank: Bank, x: Tensor) -> Responses:
 
 
 def pull(bank: Bank, r: Responses, cotangent: Tensor) -> Tensor:
-    """Return Jᵀ·cotangent: (N, 3, H, W).
+    """Return Jᵀ·cotangent: (N, 3, height, width).
 
     The cotangent is (N, K, h, w), or one for each group of images: (G, K, h, w) or (G, K, 1, 1).
     """
@@ -56,7 +56,7 @@ def pull(bank: Bank, r: Responses, cotangent: Tensor) -> Tensor:
 
 
 def push(bank: Bank, r: Responses, tangent: Tensor) -> Tensor:
-    """Return J·tangent: from (N, 3, H, W) to (N, K, h, w)."""
+    """Return J·tangent: from (N, 3, height, width) to (N, K, h, w)."""
     (w1, _), (w2, _), (w3, _), (w4, _) = bank.layers
     tangent = tangent.to(w1.dtype, memory_format=bank.layout)
     v = layers.gate(conv2d(tangent, w1, padding=1), r.open1)
@@ -76,12 +76,12 @@ def energy(θ: Tensor, F: Tensor) -> Tensor:
 
 
 def gradient(bank: Bank, θ: Tensor, r: Responses) -> Tensor:
-    """Return ∇ₓΦ = Jᵀθ of each image: shape (G·M, 3, H, W), in θ's precision."""
+    """Return ∇ₓΦ = Jᵀθ of each image: shape (G·M, 3, height, width), in θ's precision."""
     return pull(bank, r, θ).to(θ.dtype)
 
 
 def force(bank: Bank, θ: Tensor, x: Tensor) -> Tensor:
-    """Return 𝒢 = ∇ₓΦ at the chains x (G, M, 3, H, W), in the precision of the bank's sampler (Algorithm 1, line 5).
+    """Return 𝒢 = ∇ₓΦ at the chains x (G, M, 3, height, width), in the sampler's precision (Algorithm 1, line 5).
 
     A CPU takes a few images at a time, so that their activations stay in its cache. A GPU replays one graph, so
     the next call overwrites the result.
@@ -93,14 +93,14 @@ def force(bank: Bank, θ: Tensor, x: Tensor) -> Tensor:
         θ = θ.to(sampler.layers[0][0].dtype, memory_format=bank.layout)
         if x.is_cuda:
             return _force(sampler, θ, x)
-        𝒢 = torch.empty_like(x)
+        dΦ = torch.empty_like(x)
         for groups, images in _parts(x, θ.element_size()):
-            𝒢[groups, images] = _force(sampler, θ[groups], x[groups, images])
-        return 𝒢
+            dΦ[groups, images] = _force(sampler, θ[groups], x[groups, images])
+        return dΦ
 
 
-def langevin(x: Tensor, 𝒢: Tensor, keys: Tensor, t: int, j: int, a: float, b: float, s: float) -> Tensor:
-    """Return the chains after a Langevin step, a·x + b·𝒢 + s·ξ with ξ ~ N(0, I) (Algorithm 1, lines 6 to 8).
+def langevin(x: Tensor, dΦ: Tensor, keys: Tensor, t: int, j: int, a: float, b: float, s: float) -> Tensor:
+    """Return the chains after a Langevin step, a·x + b·∇ₓΦ + s·ξ with ξ ~ N(0, I) (Algorithm 1, lines 6 to 8).
 
     The reading gives a, b and s; the noise is that of the groups' keys for step j of iteration t. On a GPU this is one
     kernel: the noise alone, roughly 120 small operations, would take as long as the convolutions.
@@ -108,8 +108,8 @@ def langevin(x: Tensor, 𝒢: Tensor, keys: Tensor, t: int, j: int, a: float, b:
     if layers.fused(x):
         from wframe.model import kernels
 
-        return kernels.langevin(x, 𝒢, keys, t, j, a, b, s)
-    return a * x + b * 𝒢 + s * normal(keys, t, j, x.shape[1:])
+        return kernels.langevin(x, dΦ, keys, t, j, a, b, s)
+    return a * x + b * dΦ + s * normal(keys, t, j, x.shape[1:])
 
 
 def _force(sampler: Bank, θ: Tensor, x: Tensor) -> Tensor:
@@ -139,10 +139,10 @@ def mean_response(θ: Tensor, F: Tensor) -> Tensor:
     return H if θ.shape[2:] == H.shape[2:] else H.mean((2, 3), keepdim=True)
 
 
-def penalty_gradient(bank: Bank, θ: Tensor, r: Responses, g: Tensor, penalty: str) -> Tensor:
+def penalty_gradient(bank: Bank, θ: Tensor, r: Responses, dΦ: Tensor, penalty: str) -> Tensor:
     """Return 𝒫 = mean over a group's images of ∇θ|∇ₓΦ|² = 2·J·(Jᵀθ), of θ's shape (lines 11 and 12).
 
-    `g` is ∇ₓΦ at the same images; `penalty` is "sum" or "mean": |∇ₓΦ|² over an image's D = 3·H·W values.
+    `dΦ` is ∇ₓΦ at the same images; `penalty` is "sum" or "mean": |∇ₓΦ|² over an image's D = 3·height·width values.
     """
-    P = 2 * mean_response(θ, push(bank, r, g))
-    return P if penalty == "sum" else P / g[0].numel()
+    P = 2 * mean_response(θ, push(bank, r, dΦ))
+    return P if penalty == "sum" else P / dΦ[0].numel()

@@ -28,16 +28,16 @@ def exactness() -> str:
     return "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
 
 
-def langevin(x: Tensor, 𝒢: Tensor, keys: Tensor, t: int, j: int, a: float, b: float, s: float) -> Tensor:
-    """Return a·x + b·𝒢 + s·ξ for chains x (G, M, 3, H, W), with the noise ξ of `noise.normal`."""
+def langevin(x: Tensor, dΦ: Tensor, keys: Tensor, t: int, j: int, a: float, b: float, s: float) -> Tensor:
+    """Return a·x + b·∇ₓΦ + s·ξ for chains x (G, M, 3, H, W), with the noise ξ of `noise.normal`."""
     out = torch.empty_like(x)
     lanes = x[0].numel() // 4
-    _langevin[len(x), triton.cdiv(lanes, BLOCK)](x, 𝒢, out, keys, t, j, a, b, s, lanes, BLOCK)
+    _langevin[len(x), triton.cdiv(lanes, BLOCK)](x, dΦ, out, keys, t, j, a, b, s, lanes, BLOCK)
     return out
 
 
 @triton.jit(do_not_specialize=["t", "j"])
-def _langevin(x, 𝒢, out, keys, t, j, a, b, s, lanes, BLOCK: tl.constexpr):
+def _langevin(x, dΦ, out, keys, t, j, a, b, s, lanes, BLOCK: tl.constexpr):
     g = tl.program_id(0)
     lane = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     zero = tl.zeros([BLOCK], tl.uint32)
@@ -49,15 +49,15 @@ def _langevin(x, 𝒢, out, keys, t, j, a, b, s, lanes, BLOCK: tl.constexpr):
     radius_b = tl.sqrt(-2 * tl.log(_uniform(u2)))
     angle_a, angle_b = 6.283185307179586 * _uniform(u1), 6.283185307179586 * _uniform(u3)
     at, inside = g.to(tl.int64) * 4 * lanes + lane, lane < lanes
-    _move(x, 𝒢, out, at, inside, a, b, s * radius_a * tl.cos(angle_a))
-    _move(x, 𝒢, out, at + lanes, inside, a, b, s * radius_a * tl.sin(angle_a))
-    _move(x, 𝒢, out, at + 2 * lanes, inside, a, b, s * radius_b * tl.cos(angle_b))
-    _move(x, 𝒢, out, at + 3 * lanes, inside, a, b, s * radius_b * tl.sin(angle_b))
+    _move(x, dΦ, out, at, inside, a, b, s * radius_a * tl.cos(angle_a))
+    _move(x, dΦ, out, at + lanes, inside, a, b, s * radius_a * tl.sin(angle_a))
+    _move(x, dΦ, out, at + 2 * lanes, inside, a, b, s * radius_b * tl.cos(angle_b))
+    _move(x, dΦ, out, at + 3 * lanes, inside, a, b, s * radius_b * tl.sin(angle_b))
 
 
 @triton.jit
-def _move(x, 𝒢, out, at, inside, a, b, noise):
-    tl.store(out + at, a * tl.load(x + at, inside) + b * tl.load(𝒢 + at, inside) + noise, inside)
+def _move(x, dΦ, out, at, inside, a, b, noise):
+    tl.store(out + at, a * tl.load(x + at, inside) + b * tl.load(dΦ + at, inside) + noise, inside)
 
 
 @triton.jit

@@ -10,19 +10,19 @@ from wframe.model.state import Observed, Record, State
 
 
 def measure(
-    constants: Constants, observed: Observed, θ: Tensor, G: Tensor, state: State, misfit: Tensor, penalty: Tensor
+    constants: Constants, observed: Observed, θ: Tensor, dΦ: Tensor, state: State, misfit: Tensor, penalty: Tensor
 ) -> Record:
     """Measure the chains sampled with θ, and the step from θ. A diverged group's measures are NaN.
 
-    G is ∇ₓΦ at the chains; `misfit` and `penalty` are the two terms of line 14, before λ and β. R has the same unit for
-    all readings: responses scale with 1/unit, so R of a reading in grey levels is divided by 127.5.
+    dΦ is ∇ₓΦ at the chains; `misfit` and `penalty` are the two terms of line 14, before λ and β. R has the same unit
+    for all readings: responses scale with 1/unit, so R of a reading in grey levels is divided by 127.5.
     """
     F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
     values = [
         response_distance(F_syn, observed.F) * (constants.unit / UNIT),
         energy(θ, state.r.F).mean(1),
         (θ * observed.F).sum((1, 2, 3)),
-        G.view_as(state.x).abs().mean((1, 2, 3, 4)),
+        dΦ.view_as(state.x).abs().mean((1, 2, 3, 4)),
         state.x.std((1, 2, 3, 4)) * constants.unit,
         nearest_distance(state.x, observed.y).mean(1) * constants.unit,
         misfit.flatten(1).norm(dim=1),
