@@ -16,7 +16,7 @@ from wframe.__main__ import main
 from wframe.config.edition import check, load
 from wframe.errors import UserError
 from wframe.jobs.keys import PARTS, key
-from wframe.record.check import missing
+from wframe.record.check import listed, missing
 from wframe.record.stamps import Step, check_reads, read_stamp, stamp_path, stamped
 from wframe.record.sweep import INCOMPLETE, litter, marker, sweep, unstamped
 
@@ -233,3 +233,11 @@ def test_what_a_killed_job_leaves_is_removed(copy: Path):
     assert not gone.exists() and ours.exists() and elsewhere.exists(), "another process may be writing these"
     os.utime(elsewhere, (0, 0))
     assert litter() == [elsewhere]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"a": 1}', "[1]", '[{"files": {"one.png": "0"}}]'])
+def test_a_damaged_index_stops_no_check(tmp_path: Path, content: str):
+    index = tmp_path / "index.json"
+    index.write_text(content)
+    (tmp_path / "one.png").write_bytes(b"")
+    assert (tmp_path / "one.png" in listed(index)) == (content != "{}"), "what it doesn't say belongs to nobody else"

@@ -1,9 +1,9 @@
 """What decides whether a model collapses? How far R jumps in the first three iterations, and what becomes of it.
 
-python docs/measurements/collapse.py docs/measurements/collapse.png MAP.parquet COLLAPSE.parquet WHOLE.parquet
+python docs/measurements/collapse.py docs/measurements/collapse.png BETA.parquet OTHER.parquet...
 
-The files are studies' curves: `beta` of config/map.yaml, on which the rule was found; `collapse` and `whole` of
-config/sample.yaml, on other groups, on which it is judged.
+The files are studies' curves: `beta` of config/map.yaml, on which a rule was found; and others, on which it is tested:
+`delta` of config/map.yaml, and the studies of config/sample.yaml.
 """
 
 import sys
@@ -20,9 +20,13 @@ from wframe.results.outcomes import COLLAPSES_ABOVE, final_ratio, lost
 
 MODEL = ["dataset", "class", "setting", "method", "repeat", "group"]
 EARLY = 3  # iterations
+LIMIT = 2.29  # the rule found on FRAME's models: lost if the jump is larger
 METHODS = {  # by SETTING/METHOD: FRAME is a method, or β = 0 in the map
-    "FRAME": (r"/frame$|^printed-.*beta-0/", "#b3501b"),
-    "wFRAME, β = 60, as printed": (r"^printed-.*beta-60/|^(?:base|safe|lambda|delta|lambda-5)/wframe$", "#1f5f8b"),
+    "FRAME": (r"^(?:base|safe|lambda|delta|lambda-5|tuned)/frame$|^printed-.*beta-0/|^frame-", "#b3501b"),
+    "wFRAME, β = 60, as printed": (
+        r"^printed-.*beta-60/|^printed-.*delta-|^(?:base|safe|lambda|delta|lambda-5|tuned)/wframe$",
+        "#1f5f8b",
+    ),
     "wFRAME, β = 60, delayed": (r"^delayed-.*beta-60/|-kept/wframe$", "#7fb2d0"),
 }
 
@@ -43,17 +47,21 @@ def models(files: list[Path], pattern: str) -> pd.DataFrame:
 def main(out: Path, found: Path, *judged: Path) -> None:
     """Print the table and draw the figure."""
     canvas, panels = plt.subplots(1, 2, figsize=(8.5, 3.4), sharex=True, sharey=True, layout="constrained")
-    print("| groups | method | not lost: largest jump | lost: smallest jump |")
-    print("| --- | --- | --- | --- |")
-    sets = {"found on: CIFAR-10's horses": [found], "judged on: SUN, CelebA, CIFAR-10": list(judged)}
+    print(
+        f"| groups | method | not lost: largest jump | lost: smallest jump | not lost above {LIMIT} | lost below it |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    sets = {"found on: CIFAR-10's horses": [found], "tested on: all else": list(judged)}
     for axes, (title, files) in zip(panels, sets.items(), strict=True):
         for method, (pattern, colour) in METHODS.items():
             table = models(files, pattern)
             held, gone = table[~table["lost"]], table[table["lost"]]
             most, least = held["jump"].max(), gone["jump"].min()
-            print(f"| {title} | {method} | {most:.2f} ({len(held)}) | {least:.2f} ({len(gone)}) |")
+            above, below = int((held["jump"] > LIMIT).sum()), int((gone["jump"] <= LIMIT).sum())
+            print(f"| {title} | {method} | {most:.2f} ({len(held)}) | {least:.2f} ({len(gone)}) | {above} | {below} |")
             axes.plot(table["jump"], table["end"].fillna(1e12), "o", ms=3, alpha=0.6, color=colour, label=method)
         axes.axhline(COLLAPSES_ABOVE, color="black", lw=0.6, ls=":")
+        axes.axvline(LIMIT, color="black", lw=0.6, ls=":")
         axes.set(
             xscale="log", yscale="log", title=title, xlabel=f"largest R of the first {EARLY} iterations over its start"
         )

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from wframe.config.learning import METHODS
+from wframe.config.learning import METHODS, Method
 from wframe.config.studies import Study
 from wframe.figures.canvas import PAGE, Figure, joined, show
 from wframe.results.curves import by_group
@@ -44,7 +44,7 @@ def outcome_map(store: Store, study: str) -> Iterator[Figure]:
                 axes.set_ylabel(symbol(y))
             else:
                 axes.set_yticks([])
-            axes.set_title(f"{METHODS[method]}, {setting}", loc="left")
+            axes.set_title(_panel(entry.methods, method, setting), loc="left")
             _bound(axes, store, study, dataset, setting)
             parts.append(counts.assign(dataset=dataset, method=method, setting=setting))
         grid[-1, 0].set_xlabel(symbol(x))
@@ -68,6 +68,11 @@ def axes_of(study: Study) -> tuple[str, str | None]:
     """Return the grid's constants: the one along x, and the one along y if there is a second."""
     x, *rest = study.grid
     return x, rest[0] if rest else None
+
+
+def _panel(methods: list[Method], method: str, setting: str) -> str:
+    """Return a panel's title; where all have one method, the settings say what it is (β = 0 is FRAME)."""
+    return setting if len(methods) == 1 else f"{METHODS[method]}, {setting}"
 
 
 def count(store: Store, study: str, dataset: str, method: str, setting: str) -> pd.DataFrame:

@@ -133,7 +133,7 @@ def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
     """
     ours = {Path(row["output_file"]) for row in plan}
     for index in [path for path in ours if path.name == "index.json" and path.exists()]:
-        ours |= {index.parent / name for entry in read_json(index) for name in entry.get("files", {})}
+        ours |= set(listed(index))
     found = {}
     for path in RESULTS.rglob("*"):
         name = path.relative_to(RESULTS)
@@ -141,6 +141,14 @@ def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
         if path.is_file() and not hidden and name.parts[0] not in NOT_RESULTS and path not in ours:
             found[str(path)] = "no rule makes it"
     return found
+
+
+def listed(index: Path) -> list[Path]:
+    """Return the files that an index lists; of a damaged one, which is drifted itself, all that lie beside it."""
+    try:
+        return [index.parent / name for entry in read_json(index) for name in entry.get("files", {})]
+    except (UserError, AttributeError, TypeError):
+        return list(index.parent.iterdir())
 
 
 def corrupt() -> dict[str, str]:
