@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from argparse import Namespace
 from importlib import metadata
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from wframe.errors import UserError
 from wframe.files import sha256_file
 from wframe.jobs import options
 from wframe.jobs import runs as plan
+from wframe.jobs.rules import Rules
 from wframe.model.constants import Constants
 from wframe.model.readings import READINGS
 from wframe.record.manifest import environment
@@ -187,3 +189,24 @@ def test_snapshots_spread_up_to_the_last_iteration():
     assert edition.snapshots("some", "d", "base") == [3, 9] and edition.snapshots("none", "d", "base") == []
     assert "--snapshots" not in options.train(edition, "none", "d", "all", "base", "frame", "0", "0")
     assert "1,2,3,5,9,15,25" in options.train(edition, "by-default", "d", "all", "base", "frame", "0", "0")
+
+
+def test_scores_and_baselines_may_have_a_device_of_their_own():
+    values = edition(
+        device="cuda",
+        scores={
+            "extractor": "pocket",
+            "device": "cpu",
+            "rows": {"real": {"dataset": "cats"}},
+        },
+        baselines={
+            "here": {"model": "dcgan", "dataset": "cats", "steps": 1, "device": "cpu"},
+            "there": {"model": "dcgan", "dataset": "cats", "steps": 1},
+        },
+    )
+    checked = config.check(values)
+    rules = Rules(checked)
+    assert [rules.gpus(Namespace(**{name: of})) for name, of in (("row", "real"), ("baseline", "here"))] == [0, 0]
+    assert [rules.gpus(Namespace(**{name: of})) for name, of in (("study", "whole"), ("baseline", "there"))] == [1, 1]
+    assert options.score(checked, "real")[-2:] == options.baseline(checked, "here", "0")[-2:] == ["--device", "cpu"]
+    assert options.baseline(checked, "there", "0")[-2:] == ["--device", "cuda"]

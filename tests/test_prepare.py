@@ -267,6 +267,18 @@ def test_picking(clean: Path, tmp_path: Path):
     assert (mended["status"] == "used").sum() == 9 and "good/5.png" in mended["source"].tolist()
 
 
+@pytest.mark.parametrize("pick", ["first", "spread"])
+def test_the_first_images_can_be_left_out(clean: Path, tmp_path: Path, pick: str):
+    for index in range(12, 24):
+        (clean / "good" / f"{index}.png").write_bytes(encoded(image(index)))
+    _, _, manifest = prepare(clean, tmp_path / "a.npy", "--images", "9", "--start", "6", "--pick", pick)
+    assert manifest is not None
+    numbers = [int(Path(source).stem) for source in manifest["source"]]
+    assert numbers == ([*range(6, 15)] if pick == "first" else [6, 8, 10, 12, 14, 16, 18, 20, 22])
+    code, *_ = prepare(clean, tmp_path / "b.npy", "--images", "9", "--start", "20")
+    assert code == 2, "too few are left"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
