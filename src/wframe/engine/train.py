@@ -24,6 +24,7 @@ from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
 from wframe.model.energy import langevin
+from wframe.model.layers import has_kernels
 from wframe.model.noise import group_key, key_tensor
 from wframe.model.state import Record
 from wframe.runtime.code import code_hash
@@ -84,6 +85,7 @@ def main(args: argparse.Namespace) -> int:
         "inputs": {"observed": sha256_file(args.observed), "bank": bank.sha256},
         "code": code_hash("wframe.engine.train"),
         "device": device.type,
+        "kernels": has_kernels(device),  # they round otherwise than PyTorch's own operations
         "snapshots": args.snapshots,
     }
     work = Work(
@@ -150,8 +152,8 @@ def check_device(device: torch.device, constants: Constants) -> None:
     except Exception as error:  # of Triton or the C compiler: of many kinds
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"device {device}: the GPU kernels can't be compiled here ({reason}). Triton needs a C compiler on this "
-            "node; WFRAME_NO_COMPILE=1 does without, more slowly."
+            f"device {device}: the GPU kernels can't be compiled here ({reason}). Triton needs a C compiler and "
+            "Python's headers on this node; WFRAME_NO_COMPILE=1 does without, more slowly."
         ) from None
 
 
