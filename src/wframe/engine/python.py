@@ -24,6 +24,7 @@ from wframe.errors import UserError
 from wframe.files import sha256_json
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
+from wframe.model.layers import has_kernels
 from wframe.model.noise import group_key
 from wframe.model.state import Record, State
 from wframe.runtime.code import code_hash
@@ -159,7 +160,8 @@ def learn(
     run: dict[str, str | int] = {"study": "none", "dataset": dataset, "class": class_}
     run |= {"setting": "base", "method": method, "repeat": repeat}
     pixels = hashlib.sha256(observed.tobytes()).hexdigest()
-    identity = [run, seed, c._asdict(), observed.shape, pixels, filters.sha256, place.type, list(snapshots)]
+    identity = [run, seed, c._asdict(), observed.shape, pixels, filters.sha256, list(snapshots)]
+    identity += [place.type, has_kernels(place)]
 
     def tell(span: range, state: State, measures: Tensor) -> None:
         assert on_iteration is not None, "set only where there is one"
