@@ -10,6 +10,9 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from wframe.engine import train
+from wframe.engine.train import check_device
+from wframe.errors import UserError
 from wframe.model import noise
 from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import Bank, load_bank
@@ -48,3 +51,11 @@ def test_a_wait_for_the_gpu_is_noticed(bank: Bank):
     with pytest.raises(Exception, match="_local_scalar_dense"):
         bool(torch.zeros(3, device=GPU).any())
     assert noise.normal(torch.zeros((2, 2), dtype=torch.int64, device=GPU), 0, 0, (4,)).device.type == "cuda"
+
+
+def test_a_device_on_which_no_step_runs_is_refused_first(monkeypatch: pytest.MonkeyPatch):
+    bank, c = load_bank(BUILTIN_BANK), Constants()
+    check_device(torch.device("cpu"), c, bank)
+    monkeypatch.setattr(train, "force", lambda *_: (_ for _ in ()).throw(OSError("no C compiler\nat ...")))
+    with pytest.raises(UserError, match=r"doesn't run here \(no C compiler\).*WFRAME_NO_COMPILE=1"):
+        check_device(torch.device("cpu"), c, bank)

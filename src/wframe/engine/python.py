@@ -154,8 +154,8 @@ def learn(
     c = parse_constants(values, [], method)
     configure_process(threads)
     place = choose_device(device)
-    check_device(place, c)
     filters = load_bank(BUILTIN_BANK if bank == "builtin" else Path(bank))
+    check_device(place, c, filters)
     observed = as_groups(as_images(images, size), c.M, groups, "images")
     run: dict[str, str | int] = {"study": "none", "dataset": dataset, "class": class_}
     run |= {"setting": "base", "method": method, "repeat": repeat}

@@ -21,9 +21,10 @@ from wframe.data.groups import cut, shard_span
 from wframe.engine.learner import Learned, Work, learn, remove_checkpoints
 from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
-from wframe.model.bank import load_bank
+from wframe.model.algorithm import observe, start
+from wframe.model.bank import Bank, load_bank
 from wframe.model.constants import Constants
-from wframe.model.energy import langevin
+from wframe.model.energy import force, langevin
 from wframe.model.layers import has_kernels
 from wframe.model.noise import group_key, key_tensor
 from wframe.model.state import Record
@@ -64,8 +65,8 @@ def main(args: argparse.Namespace) -> int:
     constants = parse_constants(args.constants, args.set, args.method)
     configure_process(args.threads)
     device = choose_device(args.device)
-    check_device(device, constants)
     bank = load_bank(BUILTIN_BANK if args.bank == "builtin" else Path(args.bank))
+    check_device(device, constants, bank)
     groups = load_groups(args.observed, constants.M, args.groups)
     span = shard_span(args.shard, len(groups))
 
@@ -138,22 +139,26 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def check_device(device: torch.device, constants: Constants) -> None:
-    """Refuse a device without the precision, or on whose machine kernels can't be compiled, before work starts.
+def check_device(device: torch.device, constants: Constants, bank: Bank) -> None:
+    """Refuse a device on which a Langevin step doesn't run, before work starts, by taking one from a blank image.
 
     Raises:
-        UserError: says what is missing, and for the kernels the slower way that works without.
+        UserError: says what is missing, and for the GPU's kernels the slower way that works without.
     """
     if constants.precision == "tf32" and device.type != "cuda":
         raise UserError("precision: tf32 is a GPU's, and this is a CPU: use fp32 or bf16")
     try:
-        x = torch.zeros((1, 4), device=device)
-        langevin(x, x, key_tensor([0], device), 0, 0, 1.0, 1.0, 1.0)
+        bank = bank.to(constants.unit, device, constants.precision)
+        with torch.inference_mode():
+            observed = observe(bank, constants, torch.zeros((1, 1, 3, 16, 16), device=device))
+            state = start(bank, observed)
+            langevin(state.x, force(bank, state.θ, state.x), key_tensor([0], device), 0, 0, *constants.step)
     except Exception as error:  # of Triton or the C compiler: of many kinds
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"device {device}: the GPU kernels can't be compiled here ({reason}). Triton needs a C compiler and "
-            "Python's headers on this node; WFRAME_NO_COMPILE=1 does without, more slowly."
+            f"device {device}: a Langevin step doesn't run here ({reason}). On a GPU, Triton needs a C compiler and "
+            "Python's headers on this node, and a GPU of 2020 or later for bf16; WFRAME_NO_COMPILE=1 does without it, "
+            "more slowly."
         ) from None
 
 
