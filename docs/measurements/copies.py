@@ -101,7 +101,8 @@ def main(results: Path, out: Path) -> None:
         place.text(1, np.median(apart), "an observed image to the nearest other", fontsize=6, va="bottom")
         for method in study.methods:
             near = by_group(store.curves("whole", [dataset], None, method), "nearest")
-            place.plot(near.index, near, color=COLOURS[method], lw=0.4, alpha=0.5)
+            low, high = near.quantile(0.05, axis=1), near.quantile(0.95, axis=1)
+            place.fill_between(near.index, low, high, color=COLOURS[method], alpha=0.2, lw=0)
             place.plot(near.index, near.median(axis=1), color=COLOURS[method], lw=1.6, label=METHODS[method])
             found: dict[int, list[int]] = {t: [] for t in study.snapshots}
             for c in classes:
