@@ -16,7 +16,7 @@ from wframe.__main__ import main
 from wframe.config.edition import check, load
 from wframe.errors import UserError
 from wframe.jobs.keys import PARTS, key
-from wframe.record.check import listed, missing
+from wframe.record.check import listed, missing, unlike_manifest
 from wframe.record.stamps import Step, check_reads, read_stamp, stamp_path, stamped
 from wframe.record.sweep import INCOMPLETE, litter, marker, sweep, unstamped
 
@@ -233,6 +233,14 @@ def test_what_a_killed_job_leaves_is_removed(copy: Path):
     assert not gone.exists() and ours.exists() and elsewhere.exists(), "another process may be writing these"
     os.utime(elsewhere, (0, 0))
     assert litter() == [elsewhere]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"outputs": 1}'])
+def test_a_damaged_manifest_stops_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/manifest.json").write_text(content)
+    assert unlike_manifest() == {}
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"a": 1}', "[1]", '[{"files": {"one.png": "0"}}]'])
