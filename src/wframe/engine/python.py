@@ -138,7 +138,7 @@ def learn(
         on_iteration: called after each iteration t = 1 to T with t and a record: `group`, the indices of the groups
             (large numbers of groups are learned in batches, one after the other), `images`, their chains as uint8,
             and each measure, R first.
-        dataset, class_, repeat, seed: what the random numbers are named after.
+        dataset, class_, repeat, seed: names that the random numbers are keyed by.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads; default: all cores this process may use.
         checkpoints: a folder for checkpoints, so that the same call resumes after an interruption.

@@ -52,11 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--groups", type=int, help="learn only this many groups of the class")
     add("--shard", default="0/1", metavar="I/N", help="learn the I-th of N equal parts of the groups")
     add("--snapshots", type=_integers, default=(), help="iterations after which to keep the chains, e.g. 1,10,30")
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to learn; auto: a GPU if there is one")
     add("--batch", type=int, help="maximum groups at once; default: as many as memory allows")
     add("--threads", type=int, help="CPU threads; default: all cores this process may use")
     add("--checkpoints", type=Path, help="folder for checkpoints; default: .checkpoints beside OUT")
-    add("--checkpoint-every", type=float, default=30.0, metavar="SECONDS")
+    add("--checkpoint-every", type=float, default=30.0, metavar="SECONDS", help="time between checkpoints; default: 30")
 
 
 def main(args: argparse.Namespace) -> int:
