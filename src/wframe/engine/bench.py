@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe bench`."""
     add = parser.add_argument
     add("--out", type=Path, default=Path("results/bench.json"), help="the measurements; a chart (.png) goes beside it")
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to measure; auto: a GPU if there is one")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to measure; auto: a GPU if any")
     add("--precisions", nargs="+", choices=["fp32", "tf32", "bf16"], help="default: fp32 and bf16, on a GPU also tf32")
     add("--pairs", type=int, default=5, help="how often to run each comparison")
     add("--threads", type=int, help="CPU threads; default: all cores this process may use")
