@@ -20,7 +20,6 @@ from wframe.results.curves import by_group
 from wframe.results.outcomes import end, lost
 from wframe.results.statistics import share
 
-
 EDGES = {"edge": "8·10⁻³", "edge-2": "10⁻²"}
 
 
@@ -71,7 +70,7 @@ def main(results: Path, out: Path) -> None:
                 )
             both = int((gone["fp32"] & gone["bf16"]).sum())
             print(f"| {λ} | {METHODS[method]} | {which.size} | {text['fp32']} | {text['bf16']} | {both} |")
-        if edge == list(EDGES)[0]:
+        if edge == next(iter(EDGES)):
             axes[2].legend(fontsize=7)
     axes[2].set(title="models lost at the edge", ylabel="share", xticks=[0.14, 1.14])
     axes[2].set_xticklabels([f"λ = {λ}" for λ in EDGES.values()])
