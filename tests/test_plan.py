@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from conftest import ROOT, TINY
 
 from wframe.__main__ import main
@@ -25,8 +26,11 @@ def test_the_papers_plan_is_printed(capsys: pytest.CaptureFixture, tmp_path: Pat
 
 
 def test_this_machine_is_measured(capsys: pytest.CaptureFixture, tmp_path: Path):
-    assert main(["plan", "--configfile", str(ROOT / "config/demo.yaml"), "--results", str(tmp_path)]) == 0
-    assert "GFLOP/s at 32×32" in " ".join(capsys.readouterr().out.split())
+    small = {"source": "embedded", "path": "digits", "size": 16, "images": 9}
+    edition = {"edition": "small", "datasets": {"digits": small}, "studies": {"whole": {"datasets": ["digits"]}}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(edition))
+    assert main(["plan", "--configfile", str(tmp_path / "small.yaml"), "--results", str(tmp_path)]) == 0
+    assert "GFLOP/s at 16×16" in " ".join(capsys.readouterr().out.split())
 
 
 def test_jobs_take_the_editions_target_time():
