@@ -268,15 +268,17 @@ def test_picking(clean: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("pick", ["first", "spread"])
-def test_the_first_images_can_be_left_out(clean: Path, tmp_path: Path, pick: str):
+def test_the_first_images_can_be_left_out(clean: Path, tmp_path: Path, pick: str, capsys: pytest.CaptureFixture):
     for index in range(12, 24):
         (clean / "good" / f"{index}.png").write_bytes(encoded(image(index)))
     _, _, manifest = prepare(clean, tmp_path / "a.npy", "--images", "9", "--start", "6", "--pick", pick)
     assert manifest is not None
     numbers = [int(Path(source).stem) for source in manifest["source"]]
     assert numbers == ([*range(6, 15)] if pick == "first" else [6, 8, 10, 12, 14, 16, 18, 20, 22])
-    code, *_ = prepare(clean, tmp_path / "b.npy", "--images", "9", "--start", "20")
-    assert code == 2, "too few are left"
+    if pick == "first":
+        assert "100%" in capsys.readouterr().err, "what is left out counts as work"
+    assert prepare(clean, tmp_path / "b.npy", "--images", "9", "--start", "20", "--pick", pick)[0] == 2
+    assert "4 images can be used, a group needs 9, beyond the first 20" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest") -> None
     # counting a compressed archive takes a pass through it: only where that decides what is picked
     columns = {key: getattr(args, key) for key in COLUMNS_OF if getattr(args, key) is not None}
     total = count(args.source, path, args.class_, **columns) if spread or not is_tar(path) else None
-    goal = args.images if args.images and not spread else total
+    goal = args.start + args.images if args.images and not spread else total
     seen: dict[bytes, int] = {}
     used = 0
     with array.open("wb") as stream:
@@ -255,6 +255,8 @@ def _refuse_bad_class(args: argparse.Namespace, manifest: Manifest) -> None:
             f"allows. Mend or remove them, or raise it (in an edition: skip_limit). The first ones:{reasons}"
         )
     left_out = f" ({totals['duplicate']:,} more are copies, {skipped:,} can't be used{reasons})" if all_ > used else ""
+    if args.start:
+        left_out += f", beyond the first {args.start:,} that --start leaves out"
     if used < args.group_size:
         raise UserError(
             f"{name}: {used} image{'s' * (used != 1)} can be used, a group needs {args.group_size}{left_out}. "
