@@ -1,14 +1,23 @@
-"""Studies whose settings build on one another: the figure says what each change does to R."""
+"""Studies whose settings build on one another: what each change does to R, and to the images."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+import yaml
+from conftest import snakemake
+from scipy import stats
 
 from wframe.config.edition import Edition, check
 from wframe.figures.steps import waterfall
+from wframe.results.statistics import jackknife
 from wframe.results.store import Store
+from wframe.scores.probabilities import class_probabilities, load_classifier, log_scores
+from wframe.scores.score import inception_score
+from wframe.weights import POCKET
 
 GROUPS, T = 6, 20
 ENDS = {"release": 0.8, "lambda": 0.4, "penalty": 0.5}  # R at the end, in each group the same
@@ -54,3 +63,73 @@ def test_a_group_that_explodes_counts_once_and_as_the_worst(tmp_path: Path):
     # the exact interval of six groups reaches from the least to the largest; twice the start is the most that counts
     assert numbers.loc["lambda", "change_high"] == pytest.approx(2 / 0.8)
     assert numbers.loc["penalty", "change_low"] == pytest.approx(0.5 / 2)
+
+
+# --- the images ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run whose second setting only adds noise, and whose third has nearly none."""
+    settings = {"release": {"beta": 0, "delta": 0.02}, "noisy": {"beta": 0, "delta": 0.4}, "short": {"beta": 0, "L": 1}}
+    study = {"datasets": ["faces", "digits"], "methods": ["wframe"], "show": "steps", "settings": settings}
+    faces = {"source": "embedded", "path": "faces", "size": 16, "images": 27}
+    digits = {"source": "embedded", "path": "digits", "size": 24, "classes": ["3", "8"], "images": 9}
+    folder = tmp_path_factory.mktemp("steps")
+    config = {
+        "edition": "steps",
+        "theory": False,
+        "device": "cpu",
+        "learning": {"T": 4, "L": 3, "delta": 0.02},
+        "datasets": {"faces": faces, "digits": digits},
+        "studies": {"steps": study},
+        "scores": {"extractor": "pocket", "splits": 1, "rows": {"real": {"dataset": "digits"}}},
+    }
+    (folder / "edition.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    snakemake(folder, "results/figures/steps/index.json", "--configfile", str(folder / "edition.yaml"))
+    return folder / "results"
+
+
+def test_looks_has_every_group_under_every_setting_and_the_score_of_its_images(measured: Path):
+    table = pd.read_csv(measured / "measurements/looks/steps.csv")
+    assert table.groupby("setting").size().to_dict() == {"release": 5, "noisy": 5, "short": 5, "observed": 5}
+    of = table[table["dataset"] == "faces"].groupby("setting")
+    assert of["noise"].median()["noisy"] > of["noise"].median()["release"] + 1
+    assert of["nearest"].median()["noisy"] > 0
+    images = np.load(measured / "data/digits/3.npy"), np.load(measured / "data/digits/8.npy")
+    p = class_probabilities(load_classifier("pocket", POCKET), np.stack(images))
+    only = log_scores(p)[0]
+    assert only == pytest.approx(
+        np.log(inception_score(np.concatenate(images), "pocket", POCKET, 1, torch.device("cpu"))["score"])
+    )
+    real = table[table["setting"] == "observed"]
+    assert real["noise"].isna().all() and real["log_score"].nunique() == 1
+
+
+def test_the_figure_lists_what_each_change_does_to_the_images(measured: Path):
+    table = pd.read_csv(measured / "measurements/looks/steps.csv")
+    numbers = pd.read_csv(measured / "figures/steps/looks+wframe.csv").set_index(["measure", "setting"])
+    assert numbers.index.unique("measure").tolist() == ["nearest", "structure", "noise", "spectrum", "log_score"]
+    noise = (
+        table[table["setting"] == "noisy"]["noise"].to_numpy()
+        - table[table["setting"] == "release"]["noise"].to_numpy()
+    )
+    assert numbers.loc[("noise", "noisy"), "change"] == pytest.approx(np.median(noise), rel=1e-4)
+    assert numbers.loc[("noise", "noisy"), "change_low"] == -np.inf, "five groups are too few for an exact interval"
+    score = numbers.loc[("log_score", "noisy")]
+    assert score["change_low"] < score["change"] < score["change_high"]
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    x = np.random.default_rng(0).normal(size=12)
+    without = [np.delete(x, k).mean() for k in range(len(x))]
+    half = stats.sem(x) * stats.t.ppf(0.975, len(x) - 1)
+    assert jackknife(x.mean(), without).interval(0.95) == pytest.approx((x.mean() - half, x.mean() + half))
+
+
+def test_the_score_without_a_group_is_that_of_the_others():
+    p = np.random.default_rng(1).dirichlet(np.ones(7), size=(4, 9))
+    p[2] = np.eye(7)[3]  # sure of a class
+    p[..., 5] = 0.0  # a class that nothing is
+    p /= p.sum(2, keepdims=True)
+    assert log_scores(p)[1][1] == pytest.approx(log_scores(p[[0, 2, 3]])[0])

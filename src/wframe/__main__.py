@@ -41,6 +41,10 @@ COMMANDS = {
     "piecewise": ("wframe.measurements.piecewise", "test whether ∇ₓΦ is constant around the final chains (Remark 2)"),
     "gain": ("wframe.measurements.gain", "measure, by group, how close the penalty's step of θ is to instability"),
     "quality": ("wframe.measurements.quality", "measure noise, colour and structure of the chains, independently of R"),
+    "looks": (
+        "wframe.measurements.looks",
+        "measure what a study's settings do to the images, and the classifier's score",
+    ),
     "theory": ("wframe.theory.study", "check every statement of the paper's theory numerically"),
     "summarise": ("wframe.results.summarise", "join the curves of a study and make its table"),
     "figures": ("wframe.figures.command", "draw the figures of a study, or the paper's, from finished runs"),
@@ -56,7 +60,7 @@ COMMANDS = {
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
     "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),
 }
-READ_RESULTS = ("claims", "figures", "quality", "report")  # any of a results folder's files
+READ_RESULTS = ("claims", "figures", "looks", "quality", "report")  # any of a results folder's files
 
 
 def main(argv: list[str] | None = None) -> int:

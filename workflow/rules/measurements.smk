@@ -3,7 +3,7 @@
 INPUTS:  results/runs/**, results/baselines/**, results/data/**, results/bank.safetensors
 OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/piecewise.csv,
          results/measurements/reconstructions/{baseline}.csv and .safetensors, results/measurements/gain.csv,
-         results/measurements/quality.csv
+         results/measurements/quality.csv, results/measurements/looks/{study}.csv
 """
 
 
@@ -108,3 +108,26 @@ rule quality:
         step=step("quality"),
     shell:
         "python -P -m wframe --step {params.step:q} quality --results results --out {output:q} 2> {log:q}"
+
+
+rule looks:
+    """Measure what a study's settings do to the images, and the classifier's score, where the edition has scores."""
+    input:
+        samples=of_made(runs.study_files, "safetensors"),
+        observed=of_made(runs.observed_files),
+        weights=paths.weights_record(EDITION),
+        config="results/config.yaml",
+        left_out=ancient(INPUTS_RECORD),
+    output:
+        "results/measurements/looks/{study}.csv",
+    log:
+        "results/logs/measurements/looks/{study}.log",
+    conda:
+        "../../environment.yml"
+    threads: EDITION.job.threads
+    params:
+        options=of(options.looks),
+        step=step("looks"),
+    shell:
+        'python -P -m wframe --step {params.step:q} looks {params.options:q} --data "$WFRAME_ROOT" --results results'
+        " --threads {threads} --out {output:q} 2> {log:q}"

@@ -18,6 +18,14 @@ from wframe.files import atomic_write, sha256_file
 
 COLOURS = {"frame": "#b3501b", "wframe": "#1f5f8b"}  # distinguishable with any colour vision, and in greyscale
 LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
+DATASETS = (
+    "#1f5f8b",
+    "#b3501b",
+    "#4d7c3a",
+    "#7a4a8c",
+    "#8a7a1f",
+    "#555555",
+)  # one shade for each, again from the start
 PAGE = 7.0  # inches: the width of the text block
 STYLE: Any = {
     "font.size": 8,

@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from wframe.figures import baselines, datasets, maps, settings, steps
+from wframe.figures import baselines, datasets, looks, maps, settings, steps
 from wframe.figures.canvas import STYLE, Figure, save
 from wframe.figures.paper import FIGURES as PAPER_FIGURES
 from wframe.files import write_json
@@ -20,7 +20,7 @@ from wframe.results.store import NotAvailable, Store
 FIGURES: dict[str, list[Callable[[Store, str], Iterator[Figure]]]] = {
     "datasets": [datasets.samples, datasets.response_distance, datasets.energies, datasets.evolution],
     "settings": [settings.overview, settings.evolution],
-    "steps": [steps.waterfall, steps.samples],
+    "steps": [steps.waterfall, looks.looks, steps.samples],
     "map": [maps.outcome_map, maps.samples],
 }
 

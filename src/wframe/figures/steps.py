@@ -9,14 +9,12 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from wframe.config.learning import METHODS
-from wframe.figures.canvas import PAGE, Figure, joined, show
+from wframe.figures.canvas import DATASETS, PAGE, Figure, joined, show
 from wframe.results.curves import by_group, per_group
 from wframe.results.outcomes import log_ratio, lost
 from wframe.results.statistics import LEVEL, Estimate, median
 from wframe.results.store import Store
 from wframe.results.text import number, symbol
-
-SHADES = ("#1f5f8b", "#b3501b", "#4d7c3a", "#7a4a8c", "#8a7a1f", "#555555")  # one for each dataset
 
 
 def waterfall(store: Store, study: str) -> Iterator[Figure]:
@@ -27,7 +25,7 @@ def waterfall(store: Store, study: str) -> Iterator[Figure]:
         learned = {name: _learned(store, study, name, method) for name in names}
         from_first = {name: log_ratio(learned[names[0]], learned[name]) for name in names}
         canvas, axes = plt.subplots(figsize=(PAGE, 3.2))
-        for shade, dataset in zip(SHADES * len(entry.datasets), entry.datasets, strict=False):
+        for shade, dataset in zip(DATASETS * len(entry.datasets), entry.datasets, strict=False):
             mine = pd.DataFrame(
                 {name: log[log.index.get_level_values("dataset") == dataset] for name, log in from_first.items()}
             )
@@ -52,7 +50,9 @@ def waterfall(store: Store, study: str) -> Iterator[Figure]:
         axes.tick_params(axis="y", which="both", labelsize=6)
         axes.set_xticks(range(len(names)), [_tick(store, study, names, k) for k in range(len(names))], fontsize=7)
         axes.set_ylabel(f"R at the end over that of {names[0]}")
-        handles = [Line2D([], [], color=c, label=store.title(d)) for c, d in zip(SHADES, entry.datasets, strict=False)]
+        handles = [
+            Line2D([], [], color=c, label=store.title(d)) for c, d in zip(DATASETS, entry.datasets, strict=False)
+        ]
         axes.legend(handles=[*handles, Line2D([], [], color="black", lw=2, label="median")], fontsize=6)
         numbers = pd.DataFrame(rows)
         yield Figure(

@@ -124,6 +124,12 @@ def score_code(edition: Edition, row: str) -> str:
     return code_hash("wframe.scores.score", f"wframe.scores.extractors.{edition.scores.extractor}")
 
 
+def looks_code(edition: Edition, study: str) -> str:
+    """Return the hash of the code that measures images, with the extractor's where there are scores."""
+    extractors = [f"wframe.scores.extractors.{edition.scores.extractor}"] if edition.scores else []
+    return code_hash("wframe.measurements.looks", *extractors)
+
+
 def reconstruct_code(edition: Edition, baseline: str) -> str:
     """Return the hash of what reconstructs; another baseline's code doesn't count."""
     return code_hash("wframe.measurements.reconstructions", f"wframe.baselines.{edition.baselines[baseline].model}")

@@ -58,6 +58,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "piecewise": (_group_size, _code("wframe.measurements.piecewise")),
     "gain": (_group_size, _code("wframe.measurements.gain")),
     "quality": (_code("wframe.measurements.quality"),),
+    "looks": (options.looks, inputs.looks_code),
     "theory": (_seed, _code("wframe.theory.study")),
     "summarise": (_code("wframe.results.summarise"),),
     "figures": (_code("wframe.figures.command"),),

@@ -8,6 +8,7 @@ import json
 from wframe.config.edition import Edition
 from wframe.config.learning import Method
 from wframe.jobs import runs as planned
+from wframe.jobs.paths import WEIGHTS_RECORD
 
 
 def config(edition: Edition) -> str:
@@ -98,6 +99,11 @@ def few_images(edition: Edition, baseline: str) -> list[str]:
     entry = edition.baselines[baseline]
     options = ["--group-size", str(edition.learning.M)]
     return options + (["--images", str(entry.images)] if entry.images else [])
+
+
+def looks(edition: Edition, study: str) -> list[str]:
+    """Return the options of `wframe looks`."""
+    return [study, *(["--extractor", edition.scores.extractor, "--weights", WEIGHTS_RECORD] if edition.scores else [])]
 
 
 def reconstruct(edition: Edition, baseline: str) -> list[str]:

@@ -32,6 +32,11 @@ def score_records(edition: Edition) -> list[str]:
     return [f"results/scores/{row}.json" for row in edition.scores.rows] if edition.scores else []
 
 
+def weights_record(edition: Edition) -> list[str]:
+    """Return the record of the classifier's weights, where the edition has scores."""
+    return [WEIGHTS_RECORD] if edition.scores else []
+
+
 def score_tables(edition: Edition) -> list[str]:
     """Return the score table, where the edition has one."""
     return ["results/tables/scores.csv"] if edition.scores else []
@@ -75,8 +80,12 @@ def measurements(edition: Edition) -> list[str]:
 
 
 def shown_in_figures(edition: Edition, study: str) -> list[str]:
-    """Return the measurements that a study's figures show: the penalty's gain, where it bounds λβ or marks settings."""
+    """Return the measurements that a study's figures show: the penalty's gain, where it bounds λβ or marks settings;
+    or what settings that build on one another do to the images.
+    """
     show = edition.studies[study].show
+    if show == "steps":
+        return [f"results/measurements/looks/{study}.csv"]
     return [GAIN] if show == "map" or (show == "settings" and study in ("collapse", "sizes")) else []
 
 

@@ -131,6 +131,11 @@ def first_study_files(edition: Edition, ending: str) -> list[str]:
     return run_files(edition, ending, next(iter(edition.studies)))
 
 
+def observed_files(edition: Edition, study: str) -> list[str]:
+    """Return the prepared arrays that a study learns."""
+    return list(dict.fromkeys(file for run in runs(edition, study) for file in prepared(run.dataset, [run.class_])))
+
+
 def collapse_images(edition: Edition) -> list[str]:
     """Return the prepared arrays of studies of collapse, each once: the penalty's gain is measured on their groups."""
     maps = [name for name, study in edition.studies.items() if study.show == "map"]
