@@ -10,7 +10,9 @@ from safetensors.numpy import load_file
 from test_baselines import SMALL
 
 from wframe.__main__ import main
-from wframe.measurements.reconstructions import distances, nearest
+from wframe.measurements.reconstructions import by_langevin, distances, nearest
+from wframe.model.bank import load_bank
+from wframe.model.constants import Constants
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,15 @@ def test_only_images_that_were_not_trained_on_are_reconstructed(folder: Path):
     before = (folder / "table.csv").read_bytes()
     command(folder, "ali")
     assert (folder / "table.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("T", [1, 2], ids=["in the last steps", "while learning"])
+def test_a_group_that_diverges_has_no_reconstruction(folder: Path, T: int):
+    images = np.load(folder / "3.npy")[:9]
+    constants = Constants(T=T, L=2, lambda_=1e38)
+    made, failed = by_langevin(images, load_bank(folder / "bank.safetensors"), constants, 1, "wframe")
+    assert failed.all() and not (made == images).all((1, 2, 3)).any()
+    assert np.isinf(distances(images, made, failed)).all()
 
 
 def test_distances_by_hand():

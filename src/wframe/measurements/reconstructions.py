@@ -32,6 +32,7 @@ from wframe.runtime.progress import Progress
 from wframe.scores.nearest import unseen
 
 SHOWN = 18  # images kept for the figure
+GREY = 128  # shown where there is no reconstruction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,15 +63,21 @@ def main(args: argparse.Namespace) -> None:
     if not hasattr(model, "reconstruct"):
         raise UserError(f"{args.weights}: this model has no encoder, so it reconstructs nothing")
     torch.manual_seed(group_key("reconstruct"))
-    made = {args.name: to_images(model.reconstruct(to_pixels(torch.from_numpy(x)))).numpy()}
+    pixels = model.reconstruct(to_pixels(torch.from_numpy(x)))
+    made = {args.name: to_images(pixels).numpy()}
+    failed = {args.name: ~pixels.isfinite().flatten(1).all(1).numpy()}
     bank = load_bank(args.bank)
     wframe = Constants(**Learning.model_validate(args.constants).model_dump())
     for method, constants in (("frame", wframe._replace(beta=0.0)), ("wframe", wframe)):
-        made[method] = by_langevin(x, bank, constants, args.groups, method)
+        made[method], failed[method] = by_langevin(x, bank, constants, args.groups, method)
     made["nearest training image"] = training[nearest(x, training)]
     made["another held-out image"] = np.roll(x, 1, axis=0)
     made["its mean colour"] = np.broadcast_to(x.mean((1, 2), keepdims=True).round().astype(np.uint8), x.shape)
-    rows = [(whose, index, value) for whose, images in made.items() for index, value in enumerate(distances(x, images))]
+    rows = [
+        (whose, index, value)
+        for whose, images in made.items()
+        for index, value in enumerate(distances(x, images, failed.get(whose)))
+    ]
     with atomic_write(args.out) as part:
         pd.DataFrame(rows, columns=["whose", "index", "distance"]).to_csv(part, index=False, float_format="%.4f")
     shown = {"images": x} | made
@@ -78,10 +85,14 @@ def main(args: argparse.Namespace) -> None:
         save_file({name: np.ascontiguousarray(images[:SHOWN]) for name, images in shown.items()}, part)
 
 
-def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the root-mean-square distance of images to others, each in grey levels; as many as there are of both."""
+def distances(x: np.ndarray, y: np.ndarray, failed: np.ndarray | None = None) -> np.ndarray:
+    """Return the root-mean-square distance of images to others, each in grey levels; as many as there are of both.
+
+    It is infinite where `failed`: there is no reconstruction.
+    """
     count = min(len(x), len(y))
-    return np.sqrt(np.square(x[:count].astype(np.float64) - y[:count]).mean((1, 2, 3)))
+    far = np.sqrt(np.square(x[:count].astype(np.float64) - y[:count]).mean((1, 2, 3)))
+    return far if failed is None else np.where(failed[:count], np.inf, far)
 
 
 def nearest(x: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -91,19 +102,28 @@ def nearest(x: np.ndarray, training: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def by_langevin(images: np.ndarray, bank: Bank, constants: Constants, groups: int, title: str) -> np.ndarray:
-    """Return where L Langevin steps lead from images themselves, under the θ that Algorithm 1 learns from them."""
+def by_langevin(
+    images: np.ndarray, bank: Bank, constants: Constants, groups: int, title: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where L Langevin steps lead from images themselves, under the θ that Algorithm 1 learns from them.
+
+    The second array says which images failed: their group diverged. They are grey, since the chains of such a group
+    are held where they began, at the images themselves.
+    """
     c, groups = constants, min(groups, len(images) // constants.M)
     if groups == 0:
-        return images[:0]
+        return images[:0], np.zeros(0, bool)
     bank = bank.to(c.unit)
     observed = observe(bank, c, bank.pixels(images[: groups * c.M].reshape(groups, c.M, *images.shape[1:]), c.unit))
     keys = key_tensor([group_key("reconstruct", group) for group in range(groups)])
     state = start(bank, observed)
-    with Progress(f"{title}, {groups} groups", c.T) as progress:
+    with Progress(f"{title}, {groups} groups", c.T, unit="iterations") as progress:
         for t in range(c.T):
             state, _ = iterate(bank, c, keys, observed, state)
             progress.advance(1, f"iteration {t + 1}")
     from_images = state._replace(x=observed.y, r=responses(bank, observed.y.flatten(0, 1)))
     reached, _ = iterate(bank, c._replace(lambda_=0.0), keys, observed, from_images)
-    return bank.images(reached.x, c.unit).reshape(-1, *images.shape[1:])
+    made = bank.images(reached.x, c.unit).reshape(-1, *images.shape[1:])
+    failed = (reached.diverged >= 0).cpu().numpy().repeat(c.M)
+    made[failed] = GREY
+    return made, failed
