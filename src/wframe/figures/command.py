@@ -35,24 +35,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Draw the figures of a study, the paper's or the baselines'; write `index.json`, which lists them, last."""
+    """Draw the figures of a study, the paper's or the baselines'; write `index.json`, which lists them, last.
+
+    Raises:
+        UserError: the edition has no such study; nothing has been changed.
+    """
     store = Store(args.results, load_made(args.results))
     folder = args.results / "figures" / ("paper" if args.paper else "baselines" if args.baselines else args.study)
-    for stale in folder.glob("*") if folder.is_dir() else []:
-        stale.unlink()
     with plt.rc_context(STYLE):
-        if args.paper:
-            index = draw_paper(store, folder)
-        elif args.baselines:
-            index = [
-                save(figure, folder)
-                for draw in (baselines.trainings, baselines.reconstructed)
-                for figure in draw(store)
-            ]
-        else:
-            draws = FIGURES[store.study(args.study).show]
-            index = [save(figure, folder) for draw in draws for figure in draw(store, args.study)]
+        index = (
+            draw_paper(store, folder) if args.paper else [save(figure, folder) for figure in drawn(store, args.study)]
+        )
     write_json(folder / "index.json", index)
+    ours = {"index.json", *(name for entry in index for name in entry.get("files", {}))}
+    for stale in [path for path in folder.iterdir() if path.name not in ours]:
+        stale.unlink()
+
+
+def drawn(store: Store, study: str | None) -> Iterator[Figure]:
+    """Yield the figures of a study; None: the baselines'."""
+    if study is None:
+        yield from baselines.trainings(store)
+        yield from baselines.reconstructed(store)
+    else:
+        for draw in FIGURES[store.study(study).show]:
+            yield from draw(store, study)
 
 
 def draw_paper(store: Store, folder: Path) -> list[dict[str, Any]]:

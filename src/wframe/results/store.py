@@ -12,12 +12,13 @@ from safetensors.numpy import load_file
 from wframe.config.edition import Edition
 from wframe.config.studies import Study
 from wframe.data.groups import rows_of_group
+from wframe.errors import UserError
 from wframe.files import read_json
 from wframe.jobs.runs import Run, runs
 from wframe.results.curves import by_group
 
 
-class NotAvailable(Exception):
+class NotAvailable(UserError):
     """The edition hasn't the runs that a claim or figure needs; says which."""
 
 
