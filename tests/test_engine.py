@@ -1,6 +1,7 @@
 """The batched learner, through its command: batching, interrupting, resuming, refusals."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
 from wframe.model.energy import _parts, force, gradient, responses
 from wframe.model.noise import key_tensor
+from wframe.model.state import Record, State
 from wframe.weights import BUILTIN_BANK
 
 CONSTANTS = json.dumps({"T": 6, "L": 3, "lambda": 1e-3})
@@ -144,6 +146,34 @@ def test_a_signal_saves_and_a_bad_checkpoint_is_set_aside(images: Path, tmp_path
     assert kept.with_suffix(".unusable").exists() and not kept.exists()
 
 
+def test_an_attempt_with_other_memory_resumes(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Batches follow the free memory; another attempt takes those of the checkpoints, and ends with the same bytes."""
+    c, said = Constants(T=4, L=2), list[str]()
+
+    def attempt(folder: str, size: int, stop: bool = False) -> learner.Learned:
+        def interrupt(span: range, state: State, record: torch.Tensor) -> None:
+            if stop and (span.start, state.t) == (2, 3):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(learner, "choose_batch", lambda *given: size)
+        observed, options = load_groups(images, 9, None), {"every": 0.0, "on_iteration": interrupt, "log": said.append}
+        given = (load_bank(BUILTIN_BANK), c, observed, [0, 1, 2, 3], torch.device("cpu"), "0" * 64, tmp_path / folder)
+        return learner.learn(learner.Work(*given, **options))
+
+    straight = attempt("straight", 2)
+    with pytest.raises(KeyboardInterrupt):
+        attempt("again", 2, stop=True)
+    for free in (1, 4):
+        shutil.copytree(tmp_path / "again", tmp_path / f"{free}")
+        again = attempt(f"{free}", free)
+        assert again.attempts[-1]["iterations"] == 2 and again.batch == 2
+        assert np.array_equal(straight.images, again.images)
+        assert all(
+            np.array_equal(straight.records[name], again.records[name], equal_nan=True) for name in Record._fields
+        )
+        assert any(f"2 groups at once, not {free}" in line for line in said)
+
+
 def test_out_of_memory_halves_the_batch(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
@@ -164,9 +194,11 @@ def test_out_of_memory_halves_the_batch(
 
 
 def test_divergence_is_an_outcome(images: Path, tmp_path: Path):
-    images, curves, record = train(images, tmp_path / "0", "--set", "reading=literal", "--set", "L=40")
+    made, curves, record = train(images, tmp_path / "0", "--set", "reading=literal", "--set", "L=40")
     assert (curves["diverged"] == 0).all() and curves["R"].isna().all() and len(curves) == 4 * 6
-    assert record["diverged"] == 4 and images["images"].dtype == np.uint8
+    assert record["diverged"] == 4 and made["images"].dtype == np.uint8
+    assert len(made["snapshots"]) == 3, "as many as without"
+    assert all(np.array_equal(snapshot, made["images"][0]) for snapshot in made["snapshots"])
 
 
 def test_frame_has_no_beta(images: Path, tmp_path: Path):
@@ -235,7 +267,7 @@ def test_attempts_are_recorded(images: Path, tmp_path: Path):
     argv = [sys.executable, "-m", "wframe", *command(images, tmp_path / "0", "--set", "T=30", "--set", "L=20")]
     argv += ["--checkpoint-every", "0"]
     process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
-    while not list((tmp_path / ".checkpoints").glob("*.safetensors")):
+    while process.poll() is None and not list((tmp_path / ".checkpoints").glob("*.safetensors")):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 75

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from wframe.engine import train
 from wframe.engine.train import check_device
 from wframe.errors import UserError
-from wframe.model import noise
+from wframe.model import layers, noise
 from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import Bank, load_bank
 from wframe.model.constants import Constants
@@ -59,3 +59,14 @@ def test_a_device_on_which_no_step_runs_is_refused_first(monkeypatch: pytest.Mon
     monkeypatch.setattr(train, "force", lambda *_: (_ for _ in ()).throw(OSError("no C compiler\nat ...")))
     with pytest.raises(UserError, match=r"doesn't run here \(no C compiler\).*WFRAME_NO_COMPILE=1"):
         check_device(torch.device("cpu"), c, bank)
+
+
+@pytest.mark.parametrize(
+    ("triton", "variable", "why"), [(False, None, "Triton"), (True, "1", "WFRAME_NO_COMPILE is set")]
+)
+def test_a_gpu_without_kernels_says_why(monkeypatch: pytest.MonkeyPatch, triton: bool, variable: str | None, why: str):
+    monkeypatch.setattr(layers, "HAS_TRITON", triton)
+    monkeypatch.delenv("WFRAME_NO_COMPILE", raising=False)
+    if variable:
+        monkeypatch.setenv("WFRAME_NO_COMPILE", variable)
+    assert not layers.has_kernels(GPU) and (layers.why_no_kernels() or "").startswith(why)

@@ -27,6 +27,15 @@ def test_a_log_is_read_as_it_is_written(capsys: pytest.CaptureFixture):
     assert last_report(capsys.readouterr().err) is not None, "it ends with a line"
 
 
+def test_work_that_was_finished_before_does_not_count_towards_the_rate(capsys: pytest.CaptureFixture):
+    with Progress("resumed", 1000) as progress:
+        progress.resume(900)
+        time.sleep(0.05)
+        progress.advance(1)
+    said = last_report(capsys.readouterr().err)
+    assert said and said.share == 0.9 and said.left >= 4
+
+
 def test_every_state_is_told_from_files_alone(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     results = Path(shutil.copytree(tiny / "results", tmp_path / "results"))
     line = "wframe on x: 33%, iteration 1, R 0.713, 1,234 images·steps/s, 60 s left\n"

@@ -21,6 +21,7 @@ from wframe.config.training import Training
 from wframe.data.arrays import load_all, load_images
 from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
+from wframe.runtime import checkpoint
 from wframe.runtime.code import code_hash
 from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
 from wframe.runtime.process import Stopped, choose_device, configure_process
@@ -96,9 +97,7 @@ def main(args: argparse.Namespace) -> int:
             else None,
         },
     )
-    for pattern in (f"{work.key[:16]}.*", f".{work.key[:16]}.*"):
-        for path in work.checkpoints.glob(pattern):
-            path.unlink(missing_ok=True)
+    checkpoint.remove(work.checkpoints, work.key)
     return 0
 
 

@@ -8,7 +8,6 @@ iterations in between.
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ class Learned:
     images: np.ndarray  # (G, M, H, W, 3) uint8: the chains at the end
     records: dict[str, np.ndarray]  # measure → (T, G)
     snapshots: np.ndarray  # (S, M, H, W, 3) uint8: the first group's chains after the requested iterations
-    batch: int  # groups at once
+    batch: int  # groups at once, at most
     attempts: list[dict[str, Any]]  # the processes that worked on the shard, this one last (see `Attempts`)
 
 
@@ -71,18 +70,25 @@ def learn(work: Work) -> Learned:
     c, (G, M) = work.constants, work.observed.shape[:2]
     size = min(choose_batch(c, work.observed.shape[2], work.device), G, work.batch or G)
     parts: list[dict[str, Tensor]] = []
-    attempts = Attempts(work.checkpoints / f"{work.key[:16]}-attempts.json")
+    most = work.batch or G
+    attempts = Attempts(work.checkpoints / f"{checkpoint.stem(work.key)}-attempts.json")
     with stop_on_signal() as stop, Progress(work.title, G * M * c.T * c.L) as progress, torch.inference_mode():
         first = 0
         while first < G:
+            saved = _size_of_checkpoint(work, first, most)
+            if saved and saved != min(size, G - first):
+                work.log(
+                    f"{work.title}: {saved} groups at once, not {size}, as in the checkpoint of an earlier attempt"
+                )
+                size = saved
             span = range(first, min(first + size, G))
             try:
                 parts.append(_learn_batch(work, span, progress, stop, attempts))
                 first = span.stop
             except torch.cuda.OutOfMemoryError:
-                if size == 1:
+                if len(span) == 1:
                     raise
-                size //= 2
+                size = most = len(span) // 2
                 torch.cuda.empty_cache()
                 work.log(f"{work.title}: out of memory with {len(span)} groups at once, continuing with {size}")
     joined = {name: torch.cat([part[name] for part in parts], dim=-1) for name in Record._fields}
@@ -91,31 +97,28 @@ def learn(work: Work) -> Learned:
         images.numpy(),
         {name: value.numpy() for name, value in joined.items()},
         parts[0]["snapshots"].numpy(),
-        size,
+        max(len(part["images"]) for part in parts),
         attempts.all,
     )
 
 
-def remove_checkpoints(work: Work) -> None:
-    """Remove the work's checkpoints, once its results are written, and temporary files left by killed processes.
+def _size_of_checkpoint(work: Work, first: int, most: int) -> int | None:
+    """Return how many groups the checkpoint that begins with group `first` has; None if there is none up to `most`.
 
-    Keep temporary files younger than a minute: another process may be writing them for the same work.
+    The free memory, by which a batch is chosen, differs between attempts; checkpoints are of a batch.
     """
-    for path in work.checkpoints.glob(f"{work.key[:16]}-*"):
-        path.unlink(missing_ok=True)
-    for part in work.checkpoints.glob(f".{work.key[:16]}-*.part"):
-        with suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > 60:
-                part.unlink()
+    paths = work.checkpoints.glob(f"{checkpoint.stem(work.key)}-{first}-*.safetensors")
+    sizes = [int(path.stem.rpartition("-")[2]) - first for path in paths]
+    return min((size for size in sizes if size <= most), default=None)
 
 
 def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attempts: Attempts) -> dict[str, Tensor]:
     """Learn the groups of `span` together; resume from the batch's checkpoint if there is one."""
     c = work.constants
-    path = work.checkpoints / f"{work.key[:16]}-{span.start}-{span.stop}.safetensors"
+    path = work.checkpoints / f"{checkpoint.stem(work.key)}-{span.start}-{span.stop}.safetensors"
     saved = checkpoint.load(path, work.key, torch.device("cpu"))
     if saved and saved[1]["t"] == c.T:
-        progress.advance(len(span) * c.M * c.T * c.L, "finished before")
+        progress.resume(len(span) * c.M * c.T * c.L)
         return saved[0]
 
     bank = work.bank.to(c.unit, work.device, c.precision)
@@ -126,12 +129,14 @@ def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attemp
     if saved:
         attempts.resumed(state.t)
         work.log(f"{work.title}: groups {span.start}-{span.stop - 1} resume from iteration {state.t} of {c.T}")
-        progress.advance(len(span) * c.M * state.t * c.L, "from the checkpoint")
+        progress.resume(len(span) * c.M * state.t * c.L)
 
     last_save = time.monotonic()
     while state.t < c.T:
         if (state.diverged >= 0).all():
             history += [history[-1]] * (c.T - state.t)
+            if span.start == 0:
+                snapshots += [_snapshot(bank, c, state)] * sum(state.t < t <= c.T for t in set(work.snapshots))
             state = state._replace(t=c.T)
             break
         state, record = iterate(bank, c, keys, observed, state)
@@ -140,7 +145,7 @@ def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attemp
         if work.on_iteration:
             work.on_iteration(span, state, history[-1])
         if state.t in work.snapshots and span.start == 0:
-            snapshots.append(torch.from_numpy(bank.images(state.x[0], c.unit)))
+            snapshots.append(_snapshot(bank, c, state))
         progress.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")
         due = time.monotonic() - last_save > work.every
         if (stop.asked or due) and state.t < c.T:
@@ -185,6 +190,11 @@ def _save(path: Path, key: str, state: State, history: list[Tensor], snapshots: 
     tensors = {"x": state.x, "θ": state.θ, "P": state.P, "diverged": state.diverged, "history": torch.stack(history)}
     tensors["snapshots"] = _stack(snapshots, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
     checkpoint.save(path, tensors, {"key": key, "t": state.t})
+
+
+def _snapshot(bank: Bank, c: Constants, state: State) -> Tensor:
+    """Return the first group's chains as images."""
+    return torch.from_numpy(bank.images(state.x[0], c.unit))
 
 
 def _stack(snapshots: list[Tensor], like: Tensor) -> Tensor:

@@ -18,16 +18,17 @@ from wframe.config.base import explain, with_changes
 from wframe.config.learning import Learning
 from wframe.data.arrays import load_images
 from wframe.data.groups import cut, shard_span
-from wframe.engine.learner import Learned, Work, learn, remove_checkpoints
+from wframe.engine.learner import Learned, Work, learn
 from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.model.algorithm import observe, start
 from wframe.model.bank import Bank, load_bank
 from wframe.model.constants import Constants
 from wframe.model.energy import force, langevin
-from wframe.model.layers import has_kernels
+from wframe.model.layers import has_kernels, why_no_kernels
 from wframe.model.noise import group_key, key_tensor
 from wframe.model.state import Record
+from wframe.runtime import checkpoint
 from wframe.runtime.code import code_hash
 from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
 from wframe.runtime.process import Stopped, choose_device, configure_process
@@ -105,6 +106,8 @@ def main(args: argparse.Namespace) -> int:
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     where = f"on {platform.node()}, {gpu or f'{torch.get_num_threads()} CPU threads'}"
     print(f"{work.title}: {where}", file=sys.stderr, flush=True)
+    if device.type == "cuda" and (why := why_no_kernels()):
+        print(f"{work.title}: slower than this GPU can be: {why}", file=sys.stderr, flush=True)
     try:
         learned = learn(work)
     except Stopped as stopped:
@@ -135,7 +138,7 @@ def main(args: argparse.Namespace) -> int:
             else None,
         },
     )
-    remove_checkpoints(work)
+    checkpoint.remove(work.checkpoints, work.key)
     return 0
 
 

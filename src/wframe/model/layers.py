@@ -17,7 +17,14 @@ HAS_TRITON = find_spec("triton") is not None
 
 def has_kernels(device: torch.device) -> bool:
     """Return whether the kernels run on this device."""
-    return device.type == "cuda" and HAS_TRITON and "WFRAME_NO_COMPILE" not in os.environ
+    return device.type == "cuda" and why_no_kernels() is None
+
+
+def why_no_kernels() -> str | None:
+    """Return why the kernels run on no device; None if they would run on a GPU."""
+    if "WFRAME_NO_COMPILE" in os.environ:
+        return "WFRAME_NO_COMPILE is set, so no kernels are compiled"
+    return None if HAS_TRITON else "Triton isn't installed, which compiles its kernels"
 
 
 def fused(tensor: Tensor) -> bool:

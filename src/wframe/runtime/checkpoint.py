@@ -3,6 +3,8 @@
 import hashlib
 import json
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,24 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from wframe.files import atomic_write
+
+
+def stem(key: str) -> str:
+    """Return what the names of a work's files in the folder of checkpoints begin with."""
+    return key[:16]
+
+
+def remove(folder: Path, key: str) -> None:
+    """Remove a work's checkpoints, once its results are written, and temporary files left by killed processes.
+
+    Keep temporary files younger than a minute: another process may be writing them for the same work.
+    """
+    for path in folder.glob(f"{stem(key)}*"):
+        path.unlink(missing_ok=True)
+    for part in folder.glob(f".{stem(key)}*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > 60:
+                part.unlink()
 
 
 def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

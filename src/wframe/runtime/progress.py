@@ -80,12 +80,20 @@ class Progress:
         elif time.monotonic() - self.reported > self.interval:
             self._report()
 
+    def resume(self, count: int) -> None:
+        """Count `count` that were finished before: they don't count towards the rate."""
+        self.first, self.done = self.first + count, self.done + count
+        if self.bar:
+            self.bar.reset(self.task, total=self.total, completed=self.done)
+
     def _rate(self) -> str:
         return f"{self.rate / self.scale:,.{0 if self.scale == 1 else 1}f} {self.unit}/s"
 
     def _report(self) -> None:
         self.reported = time.monotonic()
-        if self.total:
+        if self.total and self.first == self.done < self.total:  # nothing to estimate from
+            parts = [f"{self.done / self.total:.0%}", self.note]
+        elif self.total:
             left = (self.total - self.done) / max(self.rate, 1e-9)
             parts = [f"{self.done / self.total:.0%}", self.note, self._rate(), f"{left:.0f} s left"]
         else:
