@@ -143,9 +143,12 @@ def test_divergence_is_an_outcome(images: Path, tmp_path: Path, monkeypatch: pyt
         return whole_step(self, t, batches)
 
     monkeypatch.setattr(DCGAN, "step", step)
-    images, measures, record = trained(images, tmp_path / "0")
-    assert record["diverged"] == 50 and measures["loss_G"].isna().tolist() == [False] * 9 + [True] * 41
-    assert images["images"].shape == (30, 16, 16, 3) and images["images"].dtype == np.uint8
+    samples, measures, record = trained(images, tmp_path / "0")
+    assert record["diverged"] == 10 and measures["loss_G"].isna().tolist() == [False] * 9 + [True]
+    assert record["steps_run"] == 50
+    assert samples["images"].shape == (30, 16, 16, 3) and samples["images"].dtype == np.uint8
+    trained(images, tmp_path / "often", "--checkpoint-every", "0")
+    assert files(tmp_path / "0") == files(tmp_path / "often"), "where it ends isn't a matter of time"
 
 
 def test_a_few_images_are_repeated_evenly():

@@ -49,7 +49,7 @@ class Trained:
     snapshots: np.ndarray  # (S, 36, S, S, 3) uint8
     weights: dict[str, Tensor]  # of all networks
     measures: pd.DataFrame  # one row per step
-    diverged: int | None  # the step after which a measure wasn't finite any more; training ended there
+    diverged: int | None  # the first step with a measure that isn't finite, the last in `measures`
     resumed: int
     steps: int  # in this process
     seconds: float  # spent training, in all processes together
@@ -63,12 +63,12 @@ def train(work: Work) -> Trained:
     """
     batches, s = work.batches, work.batches.settings
     module, model = build(batches)
-    path = work.checkpoints / f"{work.key[:16]}.safetensors"
-    t, before, history, snapshots = 0, 0.0, [torch.zeros(0, len(module.MEASURES))], [_no_samples(batches.side)]
+    path = work.checkpoints / f"{checkpoint.stem(work.key)}.safetensors"
+    t, before, history, snapshots = 0, 0.0, torch.zeros(0, len(module.MEASURES)), [_no_samples(batches.side)]
     if saved := checkpoint.load(path, work.key, torch.device("cpu")):
         tensors, about = saved
         t, before = about["t"], about["seconds"]
-        history, snapshots = [tensors.pop("history")], [tensors.pop("snapshots")]
+        history, snapshots = tensors.pop("history"), [tensors.pop("snapshots")]
         model.restore(tensors)
         print(f"{work.title}: resumes from step {t} of {s.length}", file=sys.stderr, flush=True)
     first, diverged, recent = t, None, list[Tensor]()
@@ -81,23 +81,25 @@ def train(work: Work) -> Trained:
             if t in s.snapshots:
                 snapshots.append(samples(model, batches, SNAPSHOT, "snapshots")[None])
             due = time.monotonic() - last_save > work.every
-            if len(recent) < MEASURE_EVERY and t < s.length and not (due or stop.asked):
+            look = t % MEASURE_EVERY == 0 or t == s.length  # never because of a checkpoint: that is a matter of time
+            if not (look or due or stop.asked):
                 continue
-            history.append(torch.stack(recent).cpu())
+            history = torch.cat([history, torch.stack(recent).cpu()])
+            values = zip(module.MEASURES, history[-1].tolist(), strict=True)
+            progress.advance(len(recent) * s.batch, f"step {t}, {', '.join(f'{k} {v:.3f}' for k, v in values)}")
             recent = []
-            values = zip(module.MEASURES, history[-1][-1].tolist(), strict=True)
-            progress.advance(len(history[-1]) * s.batch, f"step {t}, {', '.join(f'{k} {v:.3f}' for k, v in values)}")
-            if not history[-1].isfinite().all():
-                diverged = t
+            bad = ~history.isfinite().all(1)
+            if look and bad.any():
+                diverged = 1 + int(bad.nonzero()[0])
                 break
             if (due or stop.asked) and t < s.length:
-                tensors = model.state() | {"history": torch.cat(history), "snapshots": torch.cat(snapshots)}
+                tensors = model.state() | {"history": history, "snapshots": torch.cat(snapshots)}
                 seconds = before + time.monotonic() - begin
                 checkpoint.save(path, tensors, {"key": work.key, "t": t, "seconds": seconds})
                 last_save = time.monotonic()
                 if stop.asked:
                     raise Stopped(f"stopped by {stop.asked} after step {t}; run the same command to continue")
-    measures = pd.DataFrame(torch.cat(history).numpy(), columns=list(module.MEASURES))
+    measures = pd.DataFrame(history[:diverged].numpy(), columns=list(module.MEASURES))
     measures.insert(0, "step", np.arange(1, len(measures) + 1))
     return Trained(
         samples(model, batches, s.samples, "samples").numpy(),
