@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; print a `UserError` without a traceback.
 
     Returns:
-        0 on success, 2 for what the user can fix, 130 when interrupted, 141 when the output pipe is closed.
+        0 on success, 1 if a check found something, 2 for what the user can fix, 75 if training was stopped by a signal
+        and can go on, 130 when interrupted, 141 when the output pipe is closed.
     """
     parser = argparse.ArgumentParser(
         prog="wframe",
@@ -85,14 +86,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         step = Step(**json.loads(args.step)) if args.step else None
         if step:
-            check_reads(step)
+            inputs = check_reads(step)
             remove_stamps(step)
         elif args.command in READ_RESULTS:
             check_all(args.results)
         status = importlib.import_module(COMMANDS[args.command][0]).main(args) or 0
         sys.stdout.flush()
         if step and status == 0:
-            write_stamps(step)
+            write_stamps(step, inputs)
         elif not step and args.command in READ_RESULTS:
             forget(args.results)
         return status

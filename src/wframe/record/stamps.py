@@ -85,8 +85,10 @@ def beside(index: Path) -> str | None:
     return None
 
 
-def check_reads(step: Step) -> None:
-    """Refuse inputs that have changed since their step wrote them.
+def check_reads(step: Step) -> dict[str, str]:
+    """Refuse inputs that have changed since their step wrote them; return their hashes, for the outputs' stamps.
+
+    Taken before the step runs, they are those of what it read, even if an input changes meanwhile.
 
     Raises:
         UserError: names the file and what to do.
@@ -94,6 +96,7 @@ def check_reads(step: Step) -> None:
     for name in step.reads:
         if is_result(name) and (problem := changed(name)):
             raise UserError(f"{name}: {problem}. {advice(name)}")
+    return {name: sha256_file(name) for name in step.reads if Path(name).is_file()}
 
 
 def check_all(results: Path) -> None:
@@ -131,9 +134,8 @@ def remove_stamps(step: Step) -> None:
             stamp_path(name).unlink(missing_ok=True)
 
 
-def write_stamps(step: Step) -> None:
-    """Write the stamps of a step's outputs."""
-    inputs = {name: sha256_file(name) for name in step.reads if Path(name).is_file()}
+def write_stamps(step: Step, inputs: dict[str, str]) -> None:
+    """Write the stamps of a step's outputs, made from inputs with these hashes (see `check_reads`)."""
     for name in step.writes:
         if is_result(name) and Path(name).is_file():
             stamp: dict[str, Any] = {"rule": step.rule, "wildcards": step.wildcards, "key": step.key}

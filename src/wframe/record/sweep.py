@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,17 +66,33 @@ def unstamped() -> list[Path]:
 
 def outdated(edition: Edition, stamp: dict) -> str | None:
     """Return why an output is out of date; None if it isn't, or if the edition doesn't make it."""
-    try:
-        now = key(edition, stamp["rule"], stamp["wildcards"])
-    except (KeyError, AssertionError):  # of another edition
-        return None if stamp["rule"] in PARTS else f"there is no rule {stamp['rule']} any more"
-    if now != stamp["key"]:
+    if stamp["rule"] not in PARTS:
+        return f"there is no rule {stamp['rule']} any more"
+    if not has(edition, **stamp["wildcards"]):
+        return None
+    if key(edition, stamp["rule"], stamp["wildcards"]) != stamp["key"]:
         return "its code or configuration has changed"
     for name, sha256 in stamp["inputs"].items():
         source = read_stamp(name) if Path(name).is_relative_to(RESULTS) else None
         if source is not None and source["sha256"] != sha256:
             return f"it was made from another {name}"
     return None
+
+
+def has(edition: Edition, **wildcards: str) -> bool:
+    """Return whether an edition has all that a rule's wildcards name."""
+    rows = edition.scores.rows if edition.scores else {}
+    names: dict[str, Collection[str]] = {
+        "study": edition.studies,
+        "dataset": edition.datasets,
+        "baseline": edition.baselines,
+        "row": rows,
+    }
+    if any(wildcards[kind] not in known for kind, known in names.items() if kind in wildcards):
+        return False
+    if "setting" in wildcards and wildcards["setting"] not in edition.studies[wildcards["study"]].points:
+        return False
+    return "class_" not in wildcards or wildcards["class_"] in edition.datasets[wildcards["dataset"]].classes
 
 
 def mark(stale: dict[str, str]) -> None:
@@ -102,9 +119,9 @@ def litter(remove: bool = False) -> list[Path]:
     """Return temporary files left by killed processes; with `remove`, delete those of ended processes here."""
     left = []
     for path in RESULTS.rglob(".*.part") if RESULTS.is_dir() else []:
-        found = re.fullmatch(r"\..*\.(?P<host>[^.]+)\.(?P<pid>\d+)\.part", path.name)
+        found = re.fullmatch(rf"\..*\.{re.escape(platform.node())}\.(\d+)\.part", path.name)
         with suppress(FileNotFoundError):
-            ended = found is not None and found["host"] == platform.node() and not alive(int(found["pid"]))
+            ended = found is not None and not alive(int(found[1]))
             old = time.time() - path.stat().st_mtime > 24 * 3600
             if ended and remove:
                 path.unlink()
