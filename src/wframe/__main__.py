@@ -17,13 +17,13 @@ from wframe.runtime import forkserver
 
 COMMANDS = {
     "fetch": ("wframe.data.fetch", "fetch a dataset or weights file listed in the registry"),
-    "my-images": ("wframe.use.my_images", "learn your own images: from a folder of class folders to a page"),
+    "my-images": ("wframe.use.my_images", "train on your own images: from a folder of class folders to a page"),
     "data": ("wframe.data.status", "list which inputs are present, missing or corrupt, and what to do"),
     "inputs": ("wframe.jobs.gather", "fetch and check all inputs of an edition, or report what is missing"),
     "prepare": ("wframe.data.prepare", "convert the images of one class to a uint8 array with a manifest"),
     "bank": ("wframe.weights.bank", "make an edition's bank: copy the builtin one, or convert VGG-16 weights"),
     "plan": ("wframe.jobs.plan", "estimate what an edition costs: groups, operations, memory, jobs, hours"),
-    "progress": ("wframe.use.progress", "show how far a run is: each training, hours used, planned and left"),
+    "progress": ("wframe.use.progress", "show how far each training job is, and the hours used, planned and left"),
     "train": ("wframe.engine.train", "train FRAME or wFRAME on groups of nine images (Algorithm 1)"),
     "bench": ("wframe.engine.bench", "compare the engine with a naive PyTorch loop and the machine's ceiling"),
     "baseline": ("wframe.baselines.train", "train a baseline (DCGAN, Improved GAN, ALI, WINN) on prepared images"),
@@ -55,7 +55,7 @@ COMMANDS = {
     "check": ("wframe.record.check", "find stale, drifted or orphaned results"),
     "publish": ("wframe.record.publish", "pack code and results into one archive that others can verify"),
     "verify": ("wframe.record.verify", "check that a published archive is complete and unchanged"),
-    "compare": ("wframe.record.compare", "did I get the same? compare two results, run by run"),
+    "compare": ("wframe.record.compare", "compare two results run by run: identical, equal up to rounding, or how they differ"),
     "config": ("wframe.config.command", "check an edition and print it in full, or print the schema"),
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
     "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="wframe",
-        description="FRAME Revisited (wFRAME), regenerated from raw images: each step of the workflow as a command.",
+        description="FRAME Revisited (wFRAME), reproduced from raw images: each step of the workflow as a command.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18, width=110),
     )
     parser.add_argument("--step", help=argparse.SUPPRESS)  # the workflow's job as JSON, for stamping its outputs

@@ -39,11 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("config/claims.yaml"),
         help="the claims, to report which ones need a missing input",
     )
-    add("--without", nargs="*", default=[], metavar="NAME", help="entries to go on without, where they can't be had")
-    add("--offline", action="store_true", help="ask no server")
-    add("--tries", type=int, default=Patience.tries, help="times that a source is asked")
+    add("--without", nargs="*", default=[], metavar="NAME", help="entries to leave out if they are unavailable")
+    add("--offline", action="store_true", help="contact no server")
+    add("--tries", type=int, default=Patience.tries, help="attempts per source")
     add("--pause", type=float, default=Patience.pause, help="seconds before the next attempt, doubled each time")
-    add("--seen", default="", help="what was here before, for the workflow to tell news by")
+    add("--seen", default="", help="state of the inputs before this call, so that the workflow notices a change")
     add("--out", type=Path, required=True, help="the record to write (.json)")
 
 

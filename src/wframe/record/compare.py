@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe compare`."""
     add = parser.add_argument
     add("a", type=Path, help="results: a folder, an archive (`wframe publish`), a manifest or a reference")
-    add("b", type=Path, nargs="?", help="what to compare them with, one of these as well")
-    add("--write-reference", type=Path, metavar="FILE", help="write what A says to a small file, to compare with later")
-    add("--brief", action="store_true", help="one line where they agree")
+    add("b", type=Path, nargs="?", help="what to compare A with: any of the same")
+    add("--write-reference", type=Path, metavar="FILE", help="write a summary of A, which later results can be compared with")
+    add("--brief", action="store_true", help="print one line if they agree")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -41,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, help="a folder (or archive) of class folders, or of images: one class")
     add("--out", type=Path, default=Path("mine"), help="where the edition and its results go; default: mine")
-    add("--bank", help="the filters: builtin, vgg16 (fetched once), or a file of VGG-16 weights (.pth, .npz)")
+    add("--bank", help="the filters: builtin, vgg16 (fetched once), or a file of VGG-16 weights; default: ask")
     add("--size", type=int, default=64, help="side of the images, in pixels; default: 64")
-    add("--groups", default="2", help="groups of nine to learn of each class, or `all`; default: 2")
-    add("--T", type=int, help="learning iterations; default: 25, with VGG-16 60")
+    add("--groups", default="2", help="groups of nine images of each class to train on, or `all`; default: 2")
+    add("--T", type=int, help="training iterations; default: 25, with VGG-16 60")
     add("--L", type=int, help="Langevin steps per iteration; default: 10, with VGG-16 30")
     add("--replace", action="store_true", help="replace an edition that is already there")
     add("--edition-only", action="store_true", help="write the edition, and run nothing")
