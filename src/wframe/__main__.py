@@ -55,7 +55,7 @@ COMMANDS = {
     "check": ("wframe.record.check", "find stale, drifted or orphaned results"),
     "publish": ("wframe.record.publish", "pack code and results into one archive that others can verify"),
     "verify": ("wframe.record.verify", "check that a published archive is complete and unchanged"),
-    "compare": ("wframe.record.compare", "compare two results run by run: identical, equal up to rounding, or how they differ"),
+    "compare": ("wframe.record.compare", "compare two results run by run: identical, equal up to rounding, or different"),
     "config": ("wframe.config.command", "check an edition and print it in full, or print the schema"),
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
     "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=float,
         default=Patience.timeout,
-        help="give a server up after this many seconds without a byte, or twice as many at less than 500 bytes a second",
+        help="give a server up after so many seconds without a byte, or twice as many at less than 500 bytes a second",
     )
     add("--tries", type=int, default=Patience.tries, help="attempts per source")
     add("--pause", type=float, default=Patience.pause, help="seconds before the next attempt, doubled each time")

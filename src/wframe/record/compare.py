@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("a", type=Path, help="results: a folder, an archive (`wframe publish`), a manifest or a reference")
     add("b", type=Path, nargs="?", help="what to compare A with: any of the same")
-    add("--write-reference", type=Path, metavar="FILE", help="write a summary of A, which later results can be compared with")
+    add("--write-reference", type=Path, metavar="FILE", help="write a summary of A, to compare later results with")
     add("--brief", action="store_true", help="print one line if they agree")
 
 
