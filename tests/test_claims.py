@@ -155,8 +155,8 @@ def changed(tmp_path: Path, change: Callable[[list[dict]], object]) -> Path:
         (lambda entries: entries[0].update(verdict="reproduced"), "verdict: unknown key"),
         (lambda entries: entries.append(entries[0]), "is used twice"),
         (
-            lambda entries: entries.remove(next(e for e in entries if e.get("judge") == "remark_2")),
-            "no claim uses the judge remark_2",
+            lambda entries: entries.remove(next(e for e in entries if e.get("judge") == "anti_force")),
+            "no claim uses the judge anti_force",
         ),
     ],
 )
@@ -288,7 +288,7 @@ def test_the_demos_claims(demo: Path):
     assert formulas == {"reproduced", "contradicted", "not run"}
     assert sum(about["summary"].values()) == len(claims) and about["line"].startswith(f"{len(claims)} claims (")
     assert claims["collapse-frame"]["ours"]["value"] == 1, "FRAME collapses far beyond the safe range"
-    assert claims["remark-2"]["ours"]["value"] >= 0.9
+    assert claims["theory-remark-2"]["verdict"] == "reproduced"
     ordered = claims["order-wframe-frame-wl"]["ours"]
     assert (ordered["n"], ordered["unit"]) == (1, "repeats"), "one training of each"
     assert not any(record["paper"] and record["ours"] for record in claims.values())

@@ -43,7 +43,7 @@ EDITION = {
     "studies": {"whole": {"datasets": ["mine", "faces"]}},
 }
 # the rules after any training
-FOLLOWS = dict.fromkeys(("piecewise", "quality", "summarise", "figures", "paper_figures", "claims", "report"), 1)
+FOLLOWS = dict.fromkeys(("quality", "summarise", "figures", "paper_figures", "claims", "report"), 1)
 OLD = (10**18, 10**18)  # a time stamp years older than every output
 
 

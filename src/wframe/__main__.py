@@ -38,7 +38,6 @@ COMMANDS = {
         "wframe.measurements.reconstructions",
         "measure how far held-out images are from their reconstructions: a baseline's, FRAME's, wFRAME's",
     ),
-    "piecewise": ("wframe.measurements.piecewise", "test whether ∇ₓΦ is constant around the final chains (Remark 2)"),
     "gain": ("wframe.measurements.gain", "measure, by group, how close the penalty's step of θ is to instability"),
     "quality": ("wframe.measurements.quality", "measure noise, colour and structure of the chains, independently of R"),
     "looks": (
@@ -55,7 +54,10 @@ COMMANDS = {
     "check": ("wframe.record.check", "find stale, drifted or orphaned results"),
     "publish": ("wframe.record.publish", "pack code and results into one archive that others can verify"),
     "verify": ("wframe.record.verify", "check that a published archive is complete and unchanged"),
-    "compare": ("wframe.record.compare", "compare two results run by run: identical, equal up to rounding, or different"),
+    "compare": (
+        "wframe.record.compare",
+        "compare two results run by run: identical, equal up to rounding, or different",
+    ),
     "config": ("wframe.config.command", "check an edition and print it in full, or print the schema"),
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
     "make-pocket": ("wframe.weights.make_pocket", "train the pocket classifier, which scores the demo (maintainers)"),

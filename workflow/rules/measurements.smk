@@ -1,7 +1,7 @@
 """Measurements on finished runs that run the bank; judges read their tables.
 
 INPUTS:  results/runs/**, results/baselines/**, results/data/**, results/bank.safetensors
-OUTPUTS: results/measurements/few-images/{baseline}.csv, results/measurements/piecewise.csv,
+OUTPUTS: results/measurements/few-images/{baseline}.csv,
          results/measurements/reconstructions/{baseline}.csv and .safetensors, results/measurements/gain.csv,
          results/measurements/quality.csv, results/measurements/looks/{study}.csv
 """
@@ -33,7 +33,7 @@ rule reconstruct:
     input:
         weights=of(runs.baseline_weights),
         training=of(runs.baseline_images),
-        held_out=of(runs.baseline_held_out),
+        held_out=of_made(runs.baseline_held_out),
         bank="results/bank.safetensors",
     output:
         table="results/measurements/reconstructions/{baseline}.csv",
@@ -44,31 +44,11 @@ rule reconstruct:
         "../../environment.yml"
     threads: EDITION.job.threads
     params:
-        options=of(options.reconstruct),
+        options=of_made(options.reconstruct),
         step=step("reconstruct"),
     shell:
         "python -P -m wframe --step {params.step:q} reconstruct {params.options:q} --weights {input.weights:q} --training {input.training:q}"
         " --held-out {input.held_out:q} --bank {input.bank:q} --threads {threads} --out {output.table:q} 2> {log:q}"
-
-
-rule piecewise:
-    """Test whether ∇ₓΦ is constant around the final chains (Remark 2), on some wFRAME runs of the first study."""
-    input:
-        samples=of_made(runs.first_samples, 4),
-        bank="results/bank.safetensors",
-    output:
-        "results/measurements/piecewise.csv",
-    log:
-        "results/logs/measurements/piecewise.log",
-    conda:
-        "../../environment.yml"
-    threads: EDITION.job.threads
-    params:
-        group_size=EDITION.learning.M,
-        step=step("piecewise"),
-    shell:
-        "python -P -m wframe --step {params.step:q} piecewise --samples {input.samples:q} --bank {input.bank:q} --threads {threads}"
-        " --group-size {params.group_size} --out {output:q} 2> {log:q}"
 
 
 rule gain:

@@ -53,6 +53,11 @@ def decide(expects: Expects, evidence: Evidence) -> Outcome:
     low, high = evidence.bounds()
     said = _said(evidence.value, low, high)
     verdict = place(expects, low, high)
+    against = {"reproduced": "contradicted", "contradicted": "reproduced"}.get(verdict)
+    for name, part in evidence.parts.items():  # what is true of all together may be false of one of them
+        if against and place(expects, *part.interval(LEVEL)) == against:
+            alone = _said(part.value, *part.interval(LEVEL))
+            return Outcome("undecided", f"{said} over all, but the datasets disagree: {alone} on {name} alone")
     if verdict == "reproduced":
         return Outcome(verdict, f"{said}: the whole interval is {expects.words}")
     if verdict == "contradicted":
@@ -140,7 +145,7 @@ def shown(evidence: Evidence, case: Case) -> dict[str, Any]:
         "n": evidence.n,
         "unit": evidence.unit,
         "outcomes": evidence.outcomes,
-        "notes": list(evidence.notes),
+        "notes": [*evidence.notes, *_of_each(evidence)],
         "from": {name: sha256_file(case.folder / name) for name in sorted(evidence.files)},
     }
 
@@ -160,6 +165,12 @@ def judge_all(claims: list[Claim], case: Case) -> list[dict[str, Any]]:
         records.append(record)
     mark_survivors(records)
     return records
+
+
+def _of_each(evidence: Evidence) -> list[str]:
+    """Return the estimates of each dataset alone, in words."""
+    found = evidence.parts.items()
+    return [f"on {name} alone: {_said(part.value, *part.interval(LEVEL))}, n = {part.n}" for name, part in found]
 
 
 def _said(value: float, low: float, high: float) -> str:

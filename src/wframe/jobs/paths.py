@@ -66,17 +66,10 @@ def measurements(edition: Edition) -> list[str]:
     """Return the tables of measurements: of baselines on few images or with an encoder, of chains, of groups."""
     few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
     methods = next(iter(edition.studies.values())).methods
-    piecewise = ["results/measurements/piecewise.csv"] if "wframe" in methods else []
     compared = ["results/measurements/quality.csv"] if set(methods) == {"frame", "wframe"} else []
     maps = any(study.show == "map" for study in edition.studies.values())
     gains = [GAIN] if maps or "collapse" in edition.studies else []
-    return (
-        [f"results/measurements/few-images/{name}.csv" for name in few]
-        + reconstructions(edition)
-        + piecewise
-        + compared
-        + gains
-    )
+    return [f"results/measurements/few-images/{name}.csv" for name in few] + reconstructions(edition) + compared + gains
 
 
 def shown_in_figures(edition: Edition, study: str) -> list[str]:

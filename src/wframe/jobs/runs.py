@@ -120,12 +120,6 @@ def baseline_held_out(edition: Edition, baseline: str) -> list[str]:
     return held_out_files(edition, edition.baselines[baseline].dataset, baseline_images(edition, baseline))
 
 
-def first_samples(edition: Edition, most: int) -> list[str]:
-    """Return the samples of the first wFRAME runs (at most `most`) of the first study, one shard each."""
-    chosen = [run for run in runs(edition, next(iter(edition.studies))) if run.method == "wframe"]
-    return [run.files("safetensors")[0] for run in chosen[:most]]
-
-
 def first_study_files(edition: Edition, ending: str) -> list[str]:
     """Return the files with an ending of all shards of the edition's first study."""
     return run_files(edition, ending, next(iter(edition.studies)))

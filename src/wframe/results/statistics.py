@@ -8,6 +8,7 @@ and a group in which wFRAME is barely worse can improve its verdict. In the sign
 All intervals are two-sided, so each end is wrong at most half as often as the level leaves.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -98,39 +99,41 @@ def weighted_share(rates: ArrayLike, weights: ArrayLike) -> Estimate:
     x, w = x[w > 0], w[w > 0]
     if len(x) == 0:
         return nothing()
-    value = float(x @ w / w.sum())
-    n = float(w.sum() ** 2 / (w @ w))
-    k = value * n
+    return _clopper_pearson(float(x @ w / w.sum()), float(w.sum() ** 2 / (w @ w)), len(x))
+
+
+def _clopper_pearson(value: float, trials: float, n: int) -> Estimate:
+    """Return a share with the exact interval for so many trials, which needn't be a whole number."""
+    k = value * trials
 
     def interval(level: float) -> tuple[float, float]:
         tail = (1 - level) / 2
-        low = 0.0 if value <= 0 else float(stats.beta.ppf(tail, k, n - k + 1))
-        high = 1.0 if value >= 1 else float(stats.beta.ppf(1 - tail, k + 1, n - k))
+        low = 0.0 if value <= 0 else float(stats.beta.ppf(tail, k, trials - k + 1))
+        high = 1.0 if value >= 1 else float(stats.beta.ppf(1 - tail, k + 1, trials - k))
         return low, high
 
-    return Estimate(value, len(x), interval)
+    return Estimate(value, n, interval)
 
 
 def net_share(rates: ArrayLike) -> Estimate:
-    """Return the mean of differences of two rates (−1 to 1 for each group), with McNemar's exact interval.
+    """Return the mean of differences of two rates (−1 to 1 for each group), with an interval that has McNemar's sign.
 
-    Only groups that tell the two apart decide; n counts all. Where none does, the interval is what so many ties leave.
+    Which side of 0 it lies on is decided by the groups that tell the two apart alone, by the exact sign test. How far
+    from 0 it reaches also depends on how many these are of all, which has an exact interval of its own. n counts all.
     """
     x = np.asarray(rates, dtype=float)
     if len(x) == 0:
         return nothing()
-    n = len(x)
-    telling = share((x[x != 0] + 1) / 2)
+    telling = share((x[x != 0] + 1) / 2) if np.any(x != 0) else None
+    among = share(x != 0)
 
     def interval(level: float) -> tuple[float, float]:
-        most = 1 - ((1 - level) / 2) ** (1 / n)  # how often a tie may fail, when it never did in n groups
-        if telling.n == 0:
-            return -most, most
-        low, high = telling.interval(level)
-        weight = telling.n / n
-        return (2 * low - 1) * weight, (2 * high - 1) * weight
+        fewest, most = among.interval(level)
+        low, high = telling.interval(level) if telling else (0.0, 1.0)
+        low, high = 2 * low - 1, 2 * high - 1
+        return low * (fewest if low > 0 else most), high * (most if high > 0 else fewest)
 
-    return Estimate(float(x.mean()), n, interval)
+    return Estimate(float(x.mean()), len(x), interval)
 
 
 def least(estimates: dict[str, Estimate]) -> tuple[str, Estimate]:
@@ -150,11 +153,11 @@ def superiority(
     """Return how often a model of the first kind has the larger value than one of the other kind (a tie: half).
 
     Over pairs of models of one stratum and different groups; values no farther apart than `tie` are one. The interval
-    is Clopper-Pearson's for as many trials as the rarer kind has groups: wider than the Mann-Whitney test's, and right
-    however models of one group hang together.
+    is Clopper-Pearson's, for a number of trials that no dependence can make too large: in a stratum, as many as the
+    rarer kind has groups; over strata, whose models may be of the same groups, 1/(Σ w/√trials)², w a stratum's share
+    of the pairs. It is wider than the Mann-Whitney test's.
     """
-    won = pairs = 0.0
-    kinds: tuple[set, set] = (set(), set())
+    won, pairs, trials = [], [], []
     for name in set(stratum.tolist()):
         here = stratum == name
         a, b = np.flatnonzero(here & first), np.flatnonzero(here & ~first)
@@ -162,26 +165,32 @@ def superiority(
         if not apart.any():
             continue
         x, y = values[a][:, None], values[b][None, :]
-        won += float((0.5 * (1 + (x > y + tie) - (y > x + tie)) * apart).sum())
-        pairs += float(apart.sum())
-        kinds[0].update(group[a[apart.any(1)]].tolist())
-        kinds[1].update(group[b[apart.any(0)]].tolist())
-    if pairs == 0:
+        won.append(float((0.5 * (1 + (x > y + tie) - (y > x + tie)) * apart).sum()))
+        pairs.append(float(apart.sum()))
+        trials.append(min(len(set(group[a[apart.any(1)]].tolist())), len(set(group[b[apart.any(0)]].tolist()))))
+    if not pairs:
         return nothing()
-    n = min(map(len, kinds))
-    return share(np.full(n, won / pairs))
+    weights = np.array(pairs) / sum(pairs)
+    n = 1 / float(weights @ (1 / np.sqrt(trials))) ** 2
+    return _clopper_pearson(sum(won) / sum(pairs), n, int(n + 1e-9))
 
 
 def correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
-    """Return Spearman's rank correlation with Fisher's interval (Bonett and Wright's standard error)."""
+    """Return Spearman's rank correlation with Fisher's interval (Bonett and Wright's standard error).
+
+    Few values say nothing, however well they are ordered: all orders of n have the same chance, so no interval excludes
+    anything at a level that 2 of n! leave.
+    """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     n = len(a)
-    if n < 4 or np.ptp(stats.rankdata(a)) == 0 or np.ptp(stats.rankdata(b)) == 0:
+    if n < SMALLEST_N or np.ptp(stats.rankdata(a)) == 0 or np.ptp(stats.rankdata(b)) == 0:
         return Estimate(np.nan, n, lambda level: (-1.0, 1.0))
     ρ = float(stats.spearmanr(a, b).statistic)
     z, error = np.arctanh(np.clip(ρ, -0.999999, 0.999999)), np.sqrt((1 + ρ**2 / 2) / (n - 3))
 
     def interval(level: float) -> tuple[float, float]:
+        if 1 - level < 2 / math.factorial(min(n, 20)):
+            return -1.0, 1.0
         half = stats.norm.ppf((1 + level) / 2) * error
         return float(np.tanh(z - half)), float(np.tanh(z + half))
 

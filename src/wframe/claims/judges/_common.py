@@ -1,6 +1,6 @@
 """What several judges share: the models of a study, paired by group, and what became of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from posixpath import normpath
 
@@ -12,8 +12,10 @@ from wframe.config.learning import METHODS, Method
 from wframe.results import outcomes
 from wframe.results.curves import by_group, per_group, rates
 from wframe.results.gain import gains, prediction
-from wframe.results.statistics import LEVEL, Estimate, share
+from wframe.results.statistics import LEVEL, Estimate, median, share
 from wframe.results.store import NotAvailable, Store
+
+EXCESS = 0.1  # share of groups by which one method's outcome may be the worse one, and it still be called better
 
 
 class _Groups:
@@ -29,6 +31,15 @@ class _Groups:
         """Return in which share of a group's models something happens, for each group."""
         return rates(happens.rename(index=self.images, level="dataset"))
 
+    def by_dataset(
+        self, values: pd.Series, estimate: Callable[[np.ndarray], Estimate] = median, shares: bool = False
+    ) -> dict[str, Estimate]:
+        """Return an estimate for each dataset alone, of values by model; none where there is only one dataset."""
+        datasets = values.index.get_level_values("dataset")
+        reduce = self.rates if shares else self.per_group
+        found = {str(name): estimate(reduce(values[datasets == name])) for name in datasets.unique()}
+        return found if len(found) > 1 else {}
+
 
 class Models(_Groups):
     """The learned models of one method in one setting, on the datasets that stand for some of the paper's."""
@@ -37,18 +48,24 @@ class Models(_Groups):
         self.method = method
         self.setting = setting or next(iter(store.study(study).points))
         self.images = {name: _source(store, name) for name in store.study(study).datasets}
-        self.rows = store.curves(study, store.standing_for(study, datasets), setting, method)
+        wanted = store.standing_for(study, datasets)
+        self.rows = store.curves(study, wanted, setting, method)
         if self.rows.empty:
             raise NotAvailable(f"study {study!r} has no curves of {METHODS[method]} in setting {self.setting!r}")
-        self._refuse_missing(store, study)
+        self._refuse_missing(store, study, wanted)
         covered = {name for dataset in set(self.rows["dataset"]) for name in store.edition.datasets[dataset].stands_for}
         self.without = [name for name in datasets if name not in covered]
 
-    def _refuse_missing(self, store: Store, study: str) -> None:
+    def _refuse_missing(self, store: Store, study: str, wanted_datasets: list[str]) -> None:
         """Refuse models that left no curves: the groups that nobody counts might be the worst."""
         every = store.all_curves(study)
+        if without := sorted(set(wanted_datasets) - set(self.rows["dataset"])):
+            raise NotAvailable(
+                f"study {study!r} is incomplete: no curves of {METHODS[self.method]} in setting {self.setting!r} on "
+                f"{', '.join(without)}; run it again"
+            )
         place, model = ["dataset", "class"], ["dataset", "class", "group", "repeat"]
-        here = every[every["dataset"].isin(self.rows["dataset"].unique())]
+        here = every[every["dataset"].isin(wanted_datasets)]
         wanted = here.groupby(place, observed=True)["group"].nunique() * store.study(study).repeats
         found = self.rows[model].drop_duplicates().groupby(place, observed=True).size()
         missing = int((wanted - found.reindex(wanted.index, fill_value=0)).clip(lower=0).sum())
@@ -142,26 +159,27 @@ class Pairs(_Groups):
                 f"study {study!r} is incomplete: {alone} models have no partner of the other method; run it again"
             )
 
-    def difference(self, frame: pd.Series, wframe: pd.Series) -> np.ndarray:
-        """Return wFRAME's value less FRAME's for each group: logarithms, or values with a scale of 1.
+    def difference(self, frame: pd.Series, wframe: pd.Series) -> pd.Series:
+        """Return wFRAME's value less FRAME's for each pair: logarithms, or values with a scale of 1.
 
         Two infinite ones are a tie, and so are two that differ by what rounding alone can make.
         """
         ours, base = wframe[self.both].astype(float), frame[self.both].astype(float)
         with np.errstate(invalid="ignore"):
             apart = (ours - base).where(ours != base, 0.0)
-        return self.per_group(apart.where(apart.abs() >= outcomes.TIE, 0.0))
+        return apart.where(apart.abs() >= outcomes.TIE, 0.0)
 
     def guarded(self, estimate: Estimate, better: str = "lower") -> Estimate:
         """Return a paired difference's estimate, its interval open on the side of the method that comes out worse.
 
-        A median can be low while a third of the groups diverge, and what doesn't learn can be very steady. So where the
-        sign test tells, at 95%, that one method has the worse outcome (learns, stalls, lost) in more groups than the
-        other, that method isn't called the better one.
+        A median can be low while a third of the groups diverge, and what doesn't learn can be very steady. So a method
+        isn't called the better one where it has the worse outcome (learns, stalls, lost) in more groups than the other:
+        in a tenth more of all, or so many more that the sign test tells, at 95%.
         """
         apart = self.rates((self.frame.rank[self.both] - self.wframe.rank[self.both]).clip(-1, 1))
         least, most = share(apart[apart != 0] > 0).interval(LEVEL)
-        wframe_worse, frame_worse = most < 0.5, least > 0.5
+        excess = float(apart.mean()) if len(apart) else 0.0
+        wframe_worse, frame_worse = most < 0.5 or excess <= -EXCESS, least > 0.5 or excess >= EXCESS
         if better == "higher":
             wframe_worse, frame_worse = frame_worse, wframe_worse
 
@@ -182,6 +200,11 @@ def _source(store: Store, dataset: str) -> str:
     return normpath(entry.path) if entry.path else ", ".join(entry.inputs)
 
 
+def as_ratio(log: float) -> float:
+    """Return the ratio whose logarithm it is; infinite where it is too large for a number."""
+    return float(np.exp(log)) if log < 700 else np.inf
+
+
 def back_for_good(R: pd.DataFrame, factor: float = 1.0) -> pd.Series:
     """Return the first iteration from which on R is no higher than so many times its start; infinite: never."""
     above = ~R.le(factor * (1 + outcomes.TIE) * R.iloc[0])  # what isn't a number isn't back
@@ -190,15 +213,24 @@ def back_for_good(R: pd.DataFrame, factor: float = 1.0) -> pd.Series:
 
 
 def evidence(
-    store: Store, study: str, statistic: str, estimate: Estimate, models: Pairs | Models, *notes: str
+    store: Store,
+    study: str,
+    statistic: str,
+    estimate: Estimate,
+    models: Pairs | Models,
+    *notes: str,
+    parts: dict[str, Estimate] | None = None,
 ) -> Evidence:
-    """Return evidence that was computed from a study's curves, with what became of the models."""
+    """Return evidence that was computed from a study's curves, with what became of the models.
+
+    `parts` are the same estimate of each dataset alone.
+    """
     files = frozenset({store.curves_file(study)})
     without = models.wframe.without if isinstance(models, Pairs) else models.without
     notes += (f"nothing here stands for {' or '.join(without)}",) if without else ()
-    if isinstance(models, Pairs):
-        return Evidence(statistic, estimate, "groups", files, models.count(), notes)
-    return Evidence(statistic, estimate, "groups", files, {METHODS[models.method]: models.count()}, notes)
+    outcomes = models.count() if isinstance(models, Pairs) else {METHODS[models.method]: models.count()}
+    titled = {store.title(name): part for name, part in (parts or {}).items()}
+    return Evidence(statistic, estimate, "groups", files, outcomes, notes, parts=titled)
 
 
 def with_gain(found: Evidence, store: Store, study: str, models: Models) -> Evidence:

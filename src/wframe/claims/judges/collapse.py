@@ -16,7 +16,8 @@ def collapses(store: Store, study: str, datasets: list[str], method: Method, set
     """The share of groups that collapse or diverge."""
     models = Models(store, study, datasets, setting, method)
     said = f"share of {METHODS[method]}'s groups that collapse or diverge"
-    return evidence(store, study, said, share(models.rates(models.lost)), models)
+    parts = models.by_dataset(models.lost, share, shares=True)
+    return evidence(store, study, said, share(models.rates(models.lost)), models, parts=parts)
 
 
 @judge
@@ -71,21 +72,18 @@ def comes_back(store: Store, study: str, datasets: list[str], setting: str | Non
 
 
 @judge
-def recovery(
-    store: Store, study: str, datasets: list[str], between: tuple[int, int], setting: str | None = None
-) -> Evidence:
-    """Of wFRAME's groups whose R rises above twice its start, the share back at it for good between two iterations."""
+def recovery(store: Store, study: str, datasets: list[str], by: int, setting: str | None = None) -> Evidence:
+    """Of wFRAME's groups whose R rises above twice its start, the share that is back at it for good by an iteration."""
     models = Models(store, study, datasets, setting, "wframe")
     back, rises = back_for_good(models.R), _first_above(models, COLLAPSES_ABOVE) < np.inf
-    first, last = between
-    estimate = share(models.rates(back[rises].between(first, last))) if rises.any() else share([])
+    estimate = share(models.rates(back[rises] <= by)) if rises.any() else share([])
     flat = int((~rises).sum())
     notes = [f"{flat} models never rose above twice their start, and have nothing to come back from"] if flat else []
     if rises.any():
         never, middle = int(np.isinf(back[rises]).sum()), middle_of(back[rises])
         notes += [f"half are back by iteration {middle:g}" if np.isfinite(middle) else "half or more never are back"]
         notes += [f"{never} of {int(rises.sum())} never are"] if never else []
-    said = f"share of wFRAME's groups above twice their start that are back at it between iterations {first} and {last}"
+    said = f"share of wFRAME's groups above twice their start that are back at it by iteration {by}"
     return evidence(store, study, said, estimate, models, *notes)
 
 

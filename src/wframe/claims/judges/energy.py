@@ -29,7 +29,9 @@ def energy_unrest(
     frame, wframe = (_log_movement(part, measure) for part in (pairs.frame, pairs.wframe))
     name = {"energy_observed": "Φ of the observed images", "energy": "Φ of the chains"}[measure]
     said = f"log of the sum of relative changes of {name}, wFRAME over FRAME: median over groups"
-    return evidence(store, study, said, pairs.guarded(median(pairs.difference(frame, wframe))), pairs)
+    apart = pairs.difference(frame, wframe)
+    estimate = pairs.guarded(median(pairs.per_group(apart)))
+    return evidence(store, study, said, estimate, pairs, parts=pairs.by_dataset(apart))
 
 
 @judge
@@ -52,7 +54,8 @@ def energy_shape(
         positive = (half > 0).all() & (after.isna() | (after > 0)).all()
         shaped = (fall > TIE * highest) & slowly & positive & (Φ.iloc[-1] <= LOW * highest) & ~models.diverged
     said = f"share of {METHODS[method]}'s groups whose Φ falls slowly towards a little above 0"
-    return evidence(store, study, said, share(models.rates(shaped)), models)
+    parts = models.by_dataset(shaped, share, shares=True)
+    return evidence(store, study, said, share(models.rates(shaped)), models, parts=parts)
 
 
 @judge
@@ -77,12 +80,14 @@ def energy_signal(store: Store, study: str, datasets: list[str]) -> Evidence:
 
     Of models of one method in one setting, different groups. Restless: the sum of Φ's relative changes (see
     `relative_movement`) up to the iteration before R of the first of them all is above its start, the same for all:
-    what comes later is no sign of a collapse but the collapse.
+    what comes later is no sign of a collapse but the collapse. Where that leaves no change, nothing is compared.
     """
 
     def table(models: Models) -> pd.DataFrame:
         holds = models.R.le((1 + TIE) * models.R.iloc[0]) & models.energy.abs().lt(np.inf)
         early = holds.loc[:, models.lost].all(axis=1).cummin()
+        if early.sum() < 2:
+            return pd.DataFrame({"value": [], "first": []}, index=models.outcomes.index[:0])
         moved = np.log(relative_movement(models.energy[early]).clip(lower=TIE))
         return pd.DataFrame({"value": moved, "first": models.lost})
 
@@ -94,9 +99,10 @@ def relative_movement(curves: pd.DataFrame) -> pd.Series:
     """Return the sum of the relative changes of each curve, |Φ(t+1) − Φ(t)| over the mean of |Φ(t+1)| and |Φ(t)|.
 
     Each is at most 2. The same curve on another scale moves as much, and an exploding one moves in each iteration.
+    What is next to nothing of what the curve has been counts as that little: a Φ that has settled near 0 doesn't move.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        size = (curves.abs() + curves.abs().shift()) / 2
+        size = np.maximum((curves.abs() + curves.abs().shift()) / 2, TIE * curves.abs().cummax())
         return (curves.diff().abs() / size.where(size > 0)).sum()
 
 

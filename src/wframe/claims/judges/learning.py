@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence
+from wframe.claims.judges._common import Models, Pairs, as_ratio, evidence
 from wframe.config.learning import METHODS
 from wframe.results.outcomes import TIE, end
 from wframe.results.statistics import median
@@ -24,15 +24,16 @@ def anti_force(store: Store, study: str, datasets: list[str], setting: str | Non
     middle = cosine.median().where(~models.diverged, -1.0).fillna(-1.0)
     middle = middle.where(middle.abs() >= TIE, 0.0)
     said = "cosine of 𝒫 and H_obs − H_syn: median over groups"
-    return evidence(store, study, said, median(models.per_group(middle)), models)
+    return evidence(store, study, said, median(models.per_group(middle)), models, parts=models.by_dataset(middle))
 
 
 @judge
 def bias(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
     """The penalty's pull β/2·‖𝒫‖ at the end, over ‖H_obs − H_syn‖ at the start: what Eq. 18 leaves unlearned at rest.
 
-    Where θ rests, H_obs − H_syn = β/2·𝒫, so the statistics that the model keeps differ from the observed by that.
-    Lost models count as the worst.
+    Where θ rests, H_obs − H_syn = β/2·𝒫, so the statistics that the model keeps differ from the observed by that. Where
+    more is left than the pull, θ doesn't rest yet, and a small pull says nothing of where it will: the interval then
+    reaches up to what is left. (A model that learned nothing has θ = 0, and no pull.) Lost models count as the worst.
     """
     models = Models(store, study, datasets, setting, "wframe")
     constants = {
@@ -41,10 +42,17 @@ def bias(store: Store, study: str, datasets: list[str], setting: str | None = No
     }
     β = np.array([constants[name].beta for name in models.R.columns.get_level_values("dataset")])
     pull = β / 2 * end(models.curves("penalty")) / models.curves("misfit").iloc[0]
-    left = models.worst_where_lost(pull).fillna(np.inf)
-    notes = (f"misfit that is left, over that at the start: {_remaining(models):.3g} (median)",)
+    misfit = models.curves("misfit")
+    remains = median(models.per_group(models.worst_where_lost(end(misfit) / misfit.iloc[0]).fillna(np.inf)))
+    estimate = median(models.per_group(models.worst_where_lost(pull).fillna(np.inf)))
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = estimate.interval(level)
+        return low, max(high, remains.interval(level)[1])
+
+    notes = (f"misfit that is left, over that at the start: {remains.value:.3g} (median)",)
     said = "β/2·‖𝒫‖ at the end over ‖H_obs − H_syn‖ at the start: median over groups"
-    return evidence(store, study, said, median(models.per_group(left)), models, *notes)
+    return evidence(store, study, said, estimate._replace(interval=interval), models, *notes)
 
 
 @judge
@@ -58,13 +66,8 @@ def theta_steps(store: Store, study: str, datasets: list[str], setting: str | No
         largest = part.iloc[len(part) // 2 :].max(skipna=False)[pairs.both]
         largest = largest.clip(lower=(TIE * ever).clip(lower=1e-300))  # next to 0, of all steps that there were
         logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
-    estimate = pairs.guarded(median(pairs.difference(*logs))).map(
-        lambda log: float(np.exp(log)) if log < 700 else np.inf
-    )
+    apart = pairs.difference(*logs)
+    estimate = pairs.guarded(median(pairs.per_group(apart))).map(as_ratio)
+    parts = {name: part.map(as_ratio) for name, part in pairs.by_dataset(apart).items()}
     said = f"largest ‖Δθ‖ of the second half, {METHODS['wframe']} over {METHODS['frame']}: median over groups"
-    return evidence(store, study, said, estimate, pairs)
-
-
-def _remaining(models: Models) -> float:
-    misfit = models.curves("misfit")
-    return float((end(misfit) / misfit.iloc[0]).median())
+    return evidence(store, study, said, estimate, pairs, parts=parts)

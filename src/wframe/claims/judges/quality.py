@@ -7,7 +7,7 @@ from wframe.claims.evidence import Evidence, judge
 from wframe.claims.judges._common import Pairs, evidence
 from wframe.results.curves import GROUP
 from wframe.results.outcomes import LEAST, TIE, end
-from wframe.results.statistics import correlation, median
+from wframe.results.statistics import correlation, median, net_share
 from wframe.results.store import NotAvailable, Store
 
 WORST = {"noise": np.inf, "spectrum": np.inf, "chroma": -np.inf, "structure": -np.inf}  # of a model that is lost
@@ -18,7 +18,8 @@ LIKE_REAL = ("noise", "chroma")  # 0 is as the observed images have it: smoother
 def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
     """A measure of the images, wFRAME's less FRAME's: the median over groups. A lost model has the worst.
 
-    Less noise than the observed images have, or more colour, counts as much as theirs.
+    Less noise than the observed images have, or more colour, counts as much as theirs. So groups may tie, and of these
+    two measures the share of groups counts in which wFRAME's is the higher, less that in which FRAME's is.
     """
     pairs = Pairs(store, study, datasets)
     frame, wframe = (_values(store, measure, study, pairs, method) for method in ("frame", "wframe"))
@@ -31,8 +32,16 @@ def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evid
         frame, wframe = (part.clip(lower=0) if better == "lower" else part.clip(upper=0) for part in (frame, wframe))
     frame = frame.where(~pairs.frame.lost[frame.index], WORST[measure]).fillna(WORST[measure])
     wframe = wframe.where(~pairs.wframe.lost[wframe.index], WORST[measure]).fillna(WORST[measure])
-    estimate = pairs.guarded(median(pairs.difference(frame, wframe)), better)
-    found = evidence(store, study, f"{measure}, wFRAME − FRAME: median over groups", estimate, pairs, *notes)
+    apart = pairs.difference(frame, wframe)
+    if measure in LIKE_REAL:
+        apart = np.sign(apart)
+        notes += [f"as much in {int((apart == 0).sum())} of {len(apart)} models"]
+        said = f"share of groups with more {measure} by wFRAME, less that of those by FRAME"
+        estimate, parts = net_share(pairs.rates(apart)), pairs.by_dataset(apart, net_share, shares=True)
+    else:
+        said = f"{measure}, wFRAME − FRAME: median over groups"
+        estimate, parts = median(pairs.per_group(apart)), pairs.by_dataset(apart)
+    found = evidence(store, study, said, pairs.guarded(estimate, better), pairs, *notes, parts=parts)
     return found._replace(files=found.files | {"measurements/quality.csv"})
 
 
@@ -40,9 +49,9 @@ def quality(store: Store, measure: str, study: str, datasets: list[str]) -> Evid
 def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -> Evidence:
     """Spearman's correlation, over groups, of R at the end with a measure of the images (mean of both methods).
 
-    Ranks are taken within each dataset, so that what differs between these explains nothing. A model that collapsed
-    has the R and the images that it has. One that diverged has neither: to call both the worst would be to put the
-    correlation in by hand, so its group is left out, and said to be.
+    Ranks are taken within each class of a dataset, so that what differs between these explains nothing. A model that
+    collapsed has the R and the images that it has. One that diverged has neither: to call both the worst would be to
+    put the correlation in by hand, so its group is left out, and said to be.
     """
     pairs = Pairs(store, study, datasets)
     parts = []
@@ -55,7 +64,7 @@ def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -
     ranked = [_ranks(part.loc[places]) for part in parts]
     together = (ranked[0] + ranked[1]) / 2
     estimate = correlation(pairs.per_group(together["R"]), pairs.per_group(together["value"]))
-    said = f"rank correlation of R and {measure} over groups, within each dataset"
+    said = f"rank correlation of R and {measure} over groups, within each class of a dataset"
     left = len(pairs.both) - len(places)
     notes = [f"{left} of {len(pairs.both)} models are left out: diverged, or no images were measured"] if left else []
     found = evidence(store, study, said, estimate, pairs, *notes)
@@ -63,8 +72,8 @@ def quality_and_R(store: Store, measure: str, study: str, datasets: list[str]) -
 
 
 def _ranks(part: pd.DataFrame) -> pd.DataFrame:
-    """Return ranks within each dataset, between 0 and 1, whose mean is a half however many groups a dataset has."""
-    within = part.groupby(level="dataset")
+    """Return ranks within each class of a dataset, from 0 to 1, whose mean is a half however many groups it has."""
+    within = part.groupby(level=["dataset", "class"])
     return (within.rank() - 0.5).div(within["R"].transform("size"), axis=0) if len(part) else part
 
 

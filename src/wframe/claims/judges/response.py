@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, back_for_good, evidence
+from wframe.claims.judges._common import EXCESS, Models, Pairs, as_ratio, back_for_good, evidence
 from wframe.results.outcomes import LEAST, TIE, log_ratio
-from wframe.results.statistics import median, superiority
+from wframe.results.statistics import median, net_share, nothing, superiority
 from wframe.results.store import Store
 
 
@@ -35,17 +35,27 @@ def R_ratio(
         pairs.both = pairs.both[~(frame | even)]
         notes = [f"{int(frame.sum())} models that FRAME loses are left out"] if frame.any() else []
         notes += [f"and {int(even.sum())} that only wFRAME loses: FRAME alone loses as many"] if even.any() else []
-    logs = median(pairs.per_group(paired_log_ratio(pairs)) if len(pairs.both) else [])
-    estimate = (pairs.guarded(logs) if len(pairs.both) else logs).map(as_ratio)
-    return evidence(store, study, "R at the end, wFRAME over FRAME: median over groups", estimate, pairs, *notes)
+    said = "R at the end, wFRAME over FRAME: median over groups"
+    if not len(pairs.both):
+        return evidence(store, study, said, nothing(), pairs, *notes)
+    logs = paired_log_ratio(pairs)
+    estimate = pairs.guarded(median(pairs.per_group(logs))).map(as_ratio)
+    parts = {name: part.map(as_ratio) for name, part in pairs.by_dataset(logs).items()}
+    return evidence(store, study, said, estimate, pairs, *notes, parts=parts)
 
 
 @judge
 def learned(store: Store, study: str, datasets: list[str], method: str, setting: str | None = None) -> Evidence:
-    """R at the end over R after the first iteration, of one method: the median over groups; infinite where lost."""
+    """R at the end over R after the first iteration, of one method: the median over groups; infinite where lost.
+
+    A method that loses a tenth of the groups or more isn't said to learn, whatever becomes of the others.
+    """
     models = Models(store, study, datasets, setting, method)  # type: ignore[arg-type]
-    estimate = median(models.per_group(models.ratio))
-    return evidence(store, study, "R at the end over R at the start: median over groups", estimate, models)
+    found = median(models.per_group(models.ratio))
+    often_lost = models.rates(models.lost).mean() >= EXCESS
+    estimate = found._replace(interval=lambda level: (found.interval(level)[0], np.inf)) if often_lost else found
+    parts = models.by_dataset(models.ratio)
+    return evidence(store, study, "R at the end over R at the start: median over groups", estimate, models, parts=parts)
 
 
 @judge
@@ -56,21 +66,29 @@ def steadiness(store: Store, study: str, datasets: list[str], setting: str | Non
         part.worst_where_lost(part.R.diff().clip(lower=0).sum() / part.R.iloc[0].clip(lower=LEAST))
         for part in (pairs.frame, pairs.wframe)
     )
-    estimate = pairs.guarded(median(pairs.difference(frame, wframe)))
+    apart = pairs.difference(frame, wframe)
+    estimate = pairs.guarded(median(pairs.per_group(apart)))
     said = "sum of R's rises over its start, wFRAME − FRAME: median over groups"
-    return evidence(store, study, said, estimate, pairs)
+    return evidence(store, study, said, estimate, pairs, parts=pairs.by_dataset(apart))
 
 
 @judge
 def speed(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
-    """The iterations until R is half of its start, for good: wFRAME less FRAME. Never is T + 1; lost is the worst."""
+    """How often R is half of its start, for good, in fewer iterations with wFRAME, less how often with FRAME.
+
+    Never is T + 1; lost is the worst. Iterations are whole numbers, so many groups tie: these speak for neither.
+    """
     pairs = Pairs(store, study, datasets, setting)
     halved = [
         part.worst_where_lost(back_for_good(part.R, 1 / 2).clip(upper=len(part.R) + 1.0))
         for part in (pairs.frame, pairs.wframe)
     ]
-    estimate = pairs.guarded(median(pairs.difference(*halved)))
-    return evidence(store, study, "iterations until R is halved, wFRAME − FRAME: median over groups", estimate, pairs)
+    sooner = -np.sign(pairs.difference(*halved))
+    estimate = pairs.guarded(net_share(pairs.rates(sooner)), "higher")
+    said = "share of groups whose R is halved sooner by wFRAME, less that of those by FRAME"
+    notes = [f"as soon in {int((sooner == 0).sum())} of {len(sooner)} models"]
+    parts = pairs.by_dataset(sooner, net_share, shares=True)
+    return evidence(store, study, said, estimate, pairs, *notes, parts=parts)
 
 
 @judge
@@ -93,8 +111,3 @@ def gain_compared(store: Store, study: str, more: Sequence[str], less: Sequence[
 def paired_log_ratio(pairs: Pairs) -> pd.Series:
     """Return log(wFRAME's R / FRAME's) at the end, for each pair."""
     return log_ratio(*((part.R[pairs.both], part.energy[pairs.both]) for part in (pairs.frame, pairs.wframe)))
-
-
-def as_ratio(log: float) -> float:
-    """Return the ratio whose logarithm it is."""
-    return float(np.exp(log))
