@@ -14,8 +14,9 @@ from wframe.config.edition import check, load
 from wframe.data.records import local_state
 from wframe.data.registry import load_registry
 from wframe.errors import UserError
+from wframe.jobs.keys import key
 from wframe.jobs.left_out import load_made, may_be_left_out, without
-from wframe.jobs.runs import run_files
+from wframe.jobs.runs import run_files, score_row
 
 PAPER = load(ROOT / "config/paper.yaml")
 WHY = "SUN397 could not be fetched"
@@ -152,6 +153,29 @@ def test_sizes_and_room_are_shown(place: Path, capsys: pytest.CaptureFixture, mo
     monkeypatch.setenv("WFRAME_DATA", str(place / "data"))
     assert not main(["plan", "--configfile", str(place / "edition.yaml"), "--on", "A100", *shown[:2]])
     assert "To download: about 2,500,000.00 GB" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_held_out_dataset_that_is_gone_is_not_asked_for(place: Path, monkeypatch: pytest.MonkeyPatch):
+    """Images are compared with held-out images of another dataset; without it, with what wasn't trained on."""
+    monkeypatch.setenv("WFRAME_REGISTRY", str(place / "inputs.yaml"))
+    monkeypatch.setenv("WFRAME_DATA", str(place / "data"))
+    monkeypatch.chdir(place)
+    edition = yaml.safe_load((place / "edition.yaml").read_text())
+    edition["datasets"] = {name: entry | {"size": 32} for name, entry in edition["datasets"].items()}
+    edition["studies"] = {"whole": {"datasets": ["here"]}}
+    rows = {"real": {"dataset": "here"}}
+    edition["scores"] = {"extractor": "pocket", "held_out": {"here": "gone"}, "rows": rows}
+    edition["baselines"] = {"ali": {"model": "ali", "dataset": "here", "batch": 4, "samples": 9, "steps": 3}}
+    (place / "edition.yaml").write_text(yaml.safe_dump(edition))
+    full = check(edition)
+    row, its = {"row": "real"}, {"baseline": "ali"}
+    assert "results/data/gone/all.npy" in score_row(full, "real").files
+    keys = key(full, "score", row), key(full, "reconstruct", its)
+    assert gather(place, "--without", "gone") == 0
+    assert key(full, "score", row) != keys[0] and key(full, "reconstruct", its) == keys[1]
+    planned = snakemake(place, "--configfile", str(place / "edition.yaml"), "-n", "--config", "without=gone").stdout
+    assert "results/scores/real.json" in planned and "reconstructions/ali.csv" in planned
+    assert "results/data/gone" not in planned
 
 
 def test_the_workflow_stops_before_training(place: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,7 @@ from wframe.config.edition import Edition, check
 from wframe.files import sha256_file, write_json
 from wframe.jobs.keys import PARTS, key
 from wframe.record.stamps import Step, check_reads, read_stamp, write_stamps
-from wframe.record.sweep import litter, outdated
+from wframe.record.sweep import litter, outdated, sweep
 
 ONE_RUN = {"study": "whole", "dataset": "d", "class_": "all", "setting": "base"}
 ONE_RUN |= {"method": "wframe", "repeat": "0", "shard": "0"}
@@ -27,6 +27,10 @@ def edition(**changes: object) -> Edition:
     return check({"edition": "small", "datasets": datasets, "studies": studies} | changes)
 
 
+def stale(stamp: dict, **changes: object) -> str | None:
+    return outdated(edition(**changes), edition(**changes), stamp)
+
+
 def test_an_input_that_changes_meanwhile_is_stamped_as_it_was_read(here: Path):
     for name in ("a", "b"):
         write_json(f"results/{name}.json", name)
@@ -41,28 +45,33 @@ def test_an_input_that_changes_meanwhile_is_stamped_as_it_was_read(here: Path):
 
 @pytest.mark.parametrize("name", ["study", "dataset", "class_", "setting"])
 def test_results_of_another_edition_are_left_alone(name: str):
-    assert (
-        outdated(edition(), {"rule": "train", "wildcards": ONE_RUN | {name: "another"}, "key": "", "inputs": {}})
-        is None
-    )
+    assert stale({"rule": "train", "wildcards": ONE_RUN | {name: "another"}, "key": "", "inputs": {}}) is None
 
 
 @pytest.mark.parametrize(("rule", "wildcard"), [("baseline", "baseline"), ("score", "row")])
 def test_so_are_baselines_and_rows(rule: str, wildcard: str):
-    assert outdated(edition(), {"rule": rule, "wildcards": {wildcard: "x"}, "key": "", "inputs": {}}) is None
+    assert stale({"rule": rule, "wildcards": {wildcard: "x"}, "key": "", "inputs": {}}) is None
 
 
 def test_a_rule_that_went_and_a_changed_key_make_a_result_stale():
     stamp = {"rule": "train", "wildcards": ONE_RUN, "key": key(edition(), "train", ONE_RUN), "inputs": {}}
-    assert outdated(edition(), stamp) is None
-    assert outdated(edition(seed=1), stamp) == "its code or configuration has changed"
-    assert outdated(edition(), stamp | {"rule": "gone"}) == "there is no rule gone any more"
+    assert stale(stamp) is None
+    assert stale(stamp, seed=1) == "its code or configuration has changed"
+    assert stale(stamp | {"rule": "gone"}) == "there is no rule gone any more"
 
 
 def test_an_error_in_a_key_is_no_other_edition(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(PARTS, "theory", (lambda edition: {}["missing"],))
     with pytest.raises(KeyError):
-        outdated(edition(), {"rule": "theory", "wildcards": {}, "key": "", "inputs": {}})
+        stale({"rule": "theory", "wildcards": {}, "key": "", "inputs": {}})
+
+
+def test_a_damaged_record_of_inputs_is_named(here: Path):
+    write_json("results/inputs.json", {"left_out": {}})
+    write_stamps(Step("inputs", {}, "k", [], ["results/inputs.json"]), {})
+    Path("results/inputs.json").write_text("{")
+    stale, drifted = sweep(edition())
+    assert not stale and list(drifted) == ["results/inputs.json"]
 
 
 @pytest.mark.parametrize("node", ["node1", "node1.cluster.example"])

@@ -28,7 +28,7 @@ rule weights:
 rule score:
     """Score one row: real images, a study's samples or a baseline's."""
     input:
-        of(inputs.score_files),
+        of_made(inputs.score_files),
         weights=paths.WEIGHTS_RECORD,
     output:
         "results/scores/{row}.json",
@@ -42,7 +42,7 @@ rule score:
         mem_mb=RULES.more_memory,
         runtime=RULES.more_time,
     params:
-        options=of(options.score),
+        options=of_made(options.score),
         step=step("score"),
     shell:
         'python -P -m wframe --step {params.step:q} score {params.options:q} --weights {input.weights} --data "$WFRAME_ROOT"'

@@ -7,6 +7,7 @@ from wframe.config.edition import Edition
 from wframe.data.fingerprint import fingerprint
 from wframe.data.records import local_state
 from wframe.data.registry import REGISTRY, known
+from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, sha256_json
 from wframe.jobs.left_out import without
 from wframe.jobs.paths import INPUTS_RECORD, WEIGHTS_RECORD, fetched
@@ -60,12 +61,18 @@ def inputs_seen(edition: Edition) -> str:
 
 
 def as_planned(edition: Edition) -> Edition:
-    """Return the edition as a dry run takes it: without what was missing the last time, and still is."""
+    """Return the edition as a dry run takes it: without what was missing the last time, and still is.
+
+    Where nothing would be left it is taken in full: `wframe inputs` looks again, and says so.
+    """
     if not Path(INPUTS_RECORD).exists():
         return edition
     record = read_json(INPUTS_RECORD)
     still = {name: about["why"] for name, about in record["left_out"].items() if name not in news(edition)}
-    return without(edition, still)
+    try:
+        return without(edition, still)
+    except UserError:
+        return edition
 
 
 def bank_files(edition: Edition) -> list[str]:

@@ -22,6 +22,11 @@ def _code(*modules: str) -> Part:
     return lambda edition, **wildcards: code_hash(*modules)
 
 
+def _made(part: Part) -> Part:
+    """Return a part of a key for the edition as a run makes it: without the inputs that aren't available."""
+    return lambda edition, **wildcards: part(inputs.as_planned(edition), **wildcards)
+
+
 def _config(edition: Edition) -> str:
     return edition.model_dump_json(by_alias=True)
 
@@ -51,11 +56,10 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "train": (options.train, _code("wframe.engine.train")),
     "baseline": (options.baseline, inputs.baseline_code),
     "weights": (options.weights, inputs.weights_content, _code("wframe.scores.weights")),
-    "score": (options.score, inputs.score_code),
+    "score": (_made(options.score), inputs.score_code),
     "score_table": (_code("wframe.scores.table"),),
     "few_images": (options.few_images, _code("wframe.measurements.few_images")),
-    "reconstruct": (options.reconstruct, inputs.reconstruct_code),
-    "piecewise": (_group_size, _code("wframe.measurements.piecewise")),
+    "reconstruct": (_made(options.reconstruct), inputs.reconstruct_code),
     "gain": (_group_size, _code("wframe.measurements.gain")),
     "quality": (_code("wframe.measurements.quality"),),
     "looks": (options.looks, inputs.looks_code),

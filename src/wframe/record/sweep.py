@@ -16,7 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from wframe.config.edition import Edition
+from wframe.jobs.inputs import as_planned
 from wframe.jobs.keys import PARTS, key
+from wframe.jobs.paths import INPUTS_RECORD
 from wframe.record.stamps import RESULTS, changed, read_stamp, stamp_path, stamped
 
 INCOMPLETE = Path(".snakemake/incomplete")
@@ -34,7 +36,7 @@ def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
 
     A drifted output exists, but has changed since its step wrote it.
     """
-    drifted, stale = {}, {}
+    drifted, stale, whole = {}, {}, {}
     for output in stamped():
         stamp = read_stamp(output)
         if not output.exists():
@@ -43,8 +45,11 @@ def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
             stale[str(output)] = "its stamp can't be read"
         elif problem := changed(output):
             drifted[str(output)] = problem
-        elif problem := outdated(edition, stamp):
-            stale[str(output)] = problem
+        else:
+            whole[str(output)] = stamp
+    if INPUTS_RECORD not in drifted:  # it says what a run makes
+        made = as_planned(edition)
+        stale |= {name: why for name, stamp in whole.items() if (why := outdated(edition, made, stamp))}
     for output in unstamped():
         stale[str(output)] = "nothing records how it was made"
     mark(stale)
@@ -64,11 +69,11 @@ def unstamped() -> list[Path]:
     return found
 
 
-def outdated(edition: Edition, stamp: dict) -> str | None:
-    """Return why an output is out of date; None if it isn't, or if the edition doesn't make it."""
+def outdated(edition: Edition, made: Edition, stamp: dict) -> str | None:
+    """Return why an output is out of date; None if it isn't, or if the edition as a run makes it has no such output."""
     if stamp["rule"] not in PARTS:
         return f"there is no rule {stamp['rule']} any more"
-    if not has(edition, **stamp["wildcards"]):
+    if not has(made, **stamp["wildcards"]):
         return None
     if key(edition, stamp["rule"], stamp["wildcards"]) != stamp["key"]:
         return "its code or configuration has changed"
