@@ -47,6 +47,9 @@ def statement(gap: Measure | None, corrected: Measure | None = None, tolerance: 
         (exactly(0.2), None, "does not hold"),
         (exactly(0.1, 0.01), exactly(0.0), "cannot be told"),
         (None, exactly(0.0), "cannot be told"),
+        (exactly(math.nan), None, "cannot be told"),
+        (exactly(0.2), exactly(math.nan), "cannot be told"),
+        (exactly(math.inf), None, "does not hold"),
     ],
 )
 def test_the_outcome_follows_from_the_gaps(gap: Measure | None, corrected: Measure | None, outcome: str):

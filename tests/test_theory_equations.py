@@ -73,6 +73,16 @@ def test_eq_7_gives_minus_the_maximum_likelihood_weights():
     assert np.allclose(flows.saddle(q, f, α, -1)[1], flows.mle(q, f, α), atol=1e-6)
 
 
+def test_what_no_solver_can_find_is_not_a_number():
+    q, f, α, _ = flows.example(4)
+    assert np.isnan(flows.projection(q, f, 100 * α)).all(), "no probabilities have these moments"
+    stuck = optimize.OptimizeResult(x=np.zeros(2), jac=np.array([0.0, 1e-3]), success=True)
+    assert (
+        np.isnan(flows.bottom(stuck)).all()
+        and not flows.bottom(optimize.OptimizeResult(stuck | {"jac": 0 * stuck.x})).any()
+    )
+
+
 def test_eq_2_is_the_likelihoods_gradient():
     q, f, α, data = flows.example(5)
     gradient = flows.log_likelihood_gradient(q, f, data, np.zeros(2), 1e-5)

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from wframe.theory.densities import Grid, grid, kl, normal, relu
 from wframe.theory.flows import mle, tilt
-from wframe.theory.statement import Findings, Measure, Statement, curve, exactly, generator, sampled
+from wframe.theory.statement import Findings, Measure, Statement, curve, exactly, generator, if_solved, sampled
 
 θ_TRUE = np.array([1.2, -0.7])
 BETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0)
@@ -43,7 +43,8 @@ class Model:
         """
         θ = mle(self.q, self.f, α)
         for part in β * np.array([0.003, 0.01, 0.03, 0.1, 0.3, 1.0]) if β else []:
-            θ = root(lambda θ, b: α - self.moments(θ) + sign * b / 2 * self.penalty(θ), θ, args=(part,), tol=1e-12).x
+            rest = root(lambda θ, b: α - self.moments(θ) + sign * b / 2 * self.penalty(θ), θ, args=(part,), tol=1e-12)
+            θ = if_solved(rest.x, rest.success)
         return θ
 
     def learn(self, α: np.ndarray, β: float, λ: float, steps: int, sign: int = -1) -> np.ndarray:

@@ -5,11 +5,13 @@ that knows nothing of exponential families, then set beside e^(±Φ)ρ_t.
 """
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from scipy.special import logsumexp, softmax
 
 from wframe.theory.densities import Grid, grid, kl, normal, relu, total_variation
-from wframe.theory.statement import Findings, Statement, curve, exactly, generator
+from wframe.theory.statement import Findings, Statement, curve, exactly, generator, if_solved
+
+FLAT = 1e-6  # the largest slope at a minimum
 
 
 def tilt(ρ: np.ndarray, Φ: np.ndarray, sign: int = 1) -> np.ndarray:
@@ -53,7 +55,7 @@ def projection(ρ: np.ndarray, f: np.ndarray, α: np.ndarray) -> np.ndarray:
         method="SLSQP",
         options={"ftol": 1e-15, "maxiter": 500},
     )
-    return found.x
+    return if_solved(found.x, found.success)
 
 
 def flow_minimiser(ρ: np.ndarray, Φ: np.ndarray) -> np.ndarray:
@@ -65,7 +67,15 @@ def flow_minimiser(ρ: np.ndarray, Φ: np.ndarray) -> np.ndarray:
         value = float(p @ first_variation)
         return value, p * (first_variation - value)
 
-    return softmax(minimize(objective, np.log(ρ), jac=True, method="BFGS", options={"gtol": 1e-11}).x)
+    return softmax(bottom(minimize(objective, np.log(ρ), jac=True, method="BFGS", options={"gtol": 1e-11})))
+
+
+def bottom(search: OptimizeResult) -> np.ndarray:
+    """Return the minimum that a quasi-Newton search found; NaN if it is none.
+
+    The slope decides: the search calls it a failure if rounding ends it before the slope that was asked for.
+    """
+    return if_solved(search.x, bool(np.abs(search.jac).max() < FLAT))
 
 
 def saddle(q: np.ndarray, f: np.ndarray, α: np.ndarray, sign: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +89,7 @@ def saddle(q: np.ndarray, f: np.ndarray, α: np.ndarray, sign: int = 1) -> tuple
         ρ = flow_minimiser(q, sign * θ @ f)
         return -(kl(ρ, q) + sign * float(θ @ (f @ ρ - α))), -sign * (f @ ρ - α)
 
-    θ = minimize(negative, np.zeros(len(f)), jac=True, method="BFGS", options={"gtol": 1e-9}).x
+    θ = bottom(minimize(negative, np.zeros(len(f)), jac=True, method="BFGS", options={"gtol": 1e-9}))
     return flow_minimiser(q, sign * θ @ f), θ
 
 

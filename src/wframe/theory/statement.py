@@ -2,7 +2,8 @@
 
 Every statement has a *gap*: a number that is 0 where the statement holds exactly, with its interval. A statement
 holds if its gap, taken as the paper prints it, is within the tolerance; it holds if corrected if the gap of the
-corrected form is. Where an interval has the tolerance inside it, it cannot be told. So no outcome is typed.
+corrected form is. Where an interval has the tolerance inside it, or the gap isn't a number, it cannot be told. So no
+outcome is typed.
 """
 
 import math
@@ -52,7 +53,7 @@ class Statement(NamedTuple):
         return "holds if corrected" if self.corrected.high <= self.tolerance else "does not hold"
 
     def _open(self, gap: Measure) -> bool:
-        return gap.low <= self.tolerance < gap.high
+        return not (gap.high <= self.tolerance or gap.low > self.tolerance)  # so a gap that isn't a number is open
 
     def to_json(self) -> dict[str, Any]:
         """Return the statement as a JSON-like record, its numbers rounded to what the computation can tell."""
@@ -84,6 +85,11 @@ def sampled(values: np.ndarray) -> Measure:
     """Return the mean of independent values with its 95% interval (± 1.96 standard errors)."""
     half = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return exactly(float(np.mean(values)), half)
+
+
+def if_solved(x: np.ndarray, success: bool) -> np.ndarray:
+    """Return what a solver found; NaN if it failed, which leaves open every statement that needs it."""
+    return x if success else np.full_like(x, np.nan)
 
 
 def generator(name: str, seed: int) -> np.random.Generator:
