@@ -56,7 +56,7 @@ COMMANDS = {
     "verify": ("wframe.record.verify", "check that a published archive is complete and unchanged"),
     "compare": (
         "wframe.record.compare",
-        "compare two results run by run: identical, equal up to rounding, or different",
+        "compare two results, run by run: identical, equal up to rounding, or not",
     ),
     "config": ("wframe.config.command", "check an edition and print it in full, or print the schema"),
     "make-bank": ("wframe.weights.make_bank", "train the builtin bank (maintainers)"),
