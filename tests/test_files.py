@@ -53,6 +53,14 @@ def test_an_unwritable_folder_is_reported(tmp_path: Path, code: int):
         raise OSError(code, os.strerror(code))
 
 
+def test_an_error_about_what_is_read_is_not_about_what_is_written(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="no-such-input"), atomic_write(tmp_path / "x"):
+        (tmp_path / "no-such-input").read_bytes()
+    with pytest.raises(OSError, match="Input/output error"), atomic_write(tmp_path / "x"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path):
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(UserError, match="results"), atomic_write(tmp_path / "results" / "x"):

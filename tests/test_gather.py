@@ -126,6 +126,18 @@ def test_going_on_without_and_completing_later(place: Path, capsys: pytest.Captu
     assert gather(place, "--without", "nothing") == 2
 
 
+def test_a_key_given_twice_is_refused(place: Path, capsys: pytest.CaptureFixture):
+    registry = (place / "inputs.yaml").read_text()
+    (place / "inputs.yaml").write_text(registry + "gone:\n  title: again\n")
+    assert gather(place) == 2
+    assert "the key 'gone' is given twice" in capsys.readouterr().err
+    (place / "inputs.yaml").write_text(registry)
+    claims = place / "claims.yaml"
+    claims.write_text("- id: a\n  id: b\n")
+    assert gather(place, "--claims", str(claims)) == 2
+    assert "the key 'id' is given twice" in capsys.readouterr().err
+
+
 def test_the_fetched_copy_is_read_and_named(place: Path, capsys: pytest.CaptureFixture):
     out = place / "x.npy"
     argv = ["prepare", "--source", "registry", "--data", str(place / "data"), "--path", "here", "--size", "16"]

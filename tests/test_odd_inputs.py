@@ -1,5 +1,6 @@
 """Files and folders that people really have: odd names, machine-made folders, wide integers, broken metadata."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -61,6 +62,34 @@ def test_good_pixels_behind_bad_or_large_metadata(tmp_path: Path):
     _, rows = prepared(tmp_path / "m", tmp_path / "x.npy")
     notes = {Path(row["source"]).name: row["note"] for row in rows if row["status"] == "used"}
     assert len(notes) == 11 and "rotated" not in (notes["orientation.jpg"] or "")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ESTALE, "Stale file handle"), MemoryError()], ids=["system", "memory"])
+def test_what_the_system_cannot_read_is_no_bad_image(tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch):
+    images(tmp_path / "m/c", 20)
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: raised(error) if path.name == "7.png" else read(path))
+    argv = [
+        "prepare",
+        "--path",
+        str(tmp_path / "m"),
+        "--class",
+        "c",
+        "--skip-limit",
+        "1",
+        "--out",
+        str(tmp_path / "x.npy"),
+    ]
+    if isinstance(error, MemoryError):
+        with pytest.raises(MemoryError):
+            main(argv)
+    else:
+        assert main(argv) == 2
+    assert not (tmp_path / "x.npy").exists()
+
+
+def raised(error: Exception) -> bytes:
+    raise error
 
 
 def test_planning_copes_with_what_the_readers_cope_with(tmp_path: Path):

@@ -15,6 +15,9 @@ import yaml
 
 from wframe.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR)
+
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
@@ -25,6 +28,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
     Raises:
         UserError: the folder can't be created or written, or the disk is full. An existing file is left as it was.
+            An error about another file, which the block reads, isn't touched.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
@@ -38,28 +42,45 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
             os.fsync(stream.fileno())  # write the content to disk before renaming, in case the power fails
         part.replace(path)
     except Exception as error:
-        if problem := unwritable(error, path):
+        problem = unwritable(error, path) if _is_about(error, part.absolute()) else None
+        if problem:
             raise problem from error
         raise
     finally:
         part.unlink(missing_ok=True) if part.parent.is_dir() else None
 
 
-def unwritable(error: Exception, path: Path) -> UserError | None:
-    """Return an error that explains why `path` couldn't be written; None if it isn't a system error.
+def _is_about(error: Exception, part: Path) -> bool:
+    """Return whether a system error is about the file that is being written, or about a folder above it.
 
-    Rust libraries (safetensors) have their own errors, with the system's error number in the text.
+    Where it names no file, the number decides: a read within the block can fail as well, but not with these.
+    """
+    named = getattr(error, "filename", None)
+    if named is None:
+        return _number(error) in FULL + REFUSED
+    return Path(os.fsdecode(named)).absolute() in (part, *part.parents)
+
+
+def _number(error: Exception) -> int | None:
+    """Return the system's number of an error; None if it has none.
+
+    Rust libraries (safetensors) have their own errors, with the number in the text.
     """
     in_text = re.search(r"\(os error (\d+)\)", str(error))
-    number = error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
+    return error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
+
+
+def unwritable(error: Exception, path: Path) -> UserError | None:
+    """Return an error that explains why `path` couldn't be written; None if it isn't a system error."""
+    number = _number(error)
     if number is None and not isinstance(error, OSError):
         return None
     reason = os.strerror(number) if number else str(error)
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    if number in FULL:
         return UserError(
             f"{path}: the disk is full. Free some space and run the same command again; finished work is kept."
         )
-    if number in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+    if number in REFUSED:
         return UserError(
             f"{path}: can't be written ({reason}). Make {path.parent} writable or choose another results folder."
         )

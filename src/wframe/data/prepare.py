@@ -188,7 +188,11 @@ class Manifest:
 def _convert(
     candidate: Candidate, args: argparse.Namespace, seen: dict[bytes, int], used: int
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """Return a candidate's row of the manifest, and its pixels (size, size, 3) if it can be used."""
+    """Return a candidate's row of the manifest, and its pixels (size, size, 3) if it can be used.
+
+    Raises:
+        UserError: the system can't read it, which says nothing of the image.
+    """
     row: dict[str, Any] = {"source": candidate.source, "status": "skipped"}
     try:
         if candidate.refuse:
@@ -217,7 +221,12 @@ def _convert(
                 return row | {"status": "duplicate", "why": f"same pixels as row {seen[content]}"}, None
             seen[sha256.digest()] = seen[content] = used
         return row | {"status": "used"}, pixels
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a broken file makes a decoder raise: it is skipped, and counted
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not a decoder's
+            what = f"{candidate.source}: can't be read ({error.strerror})"
+            raise UserError(f"{what}. Make it readable, and run the same command again.") from error
         return row | {"why": f"{error}" or type(error).__name__}, None
 
 

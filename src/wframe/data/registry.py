@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from wframe.config.base import Model, Name, OneOf, explain
 from wframe.errors import UserError
+from wframe.files import read_yaml
 from wframe.runtime.code import module_names
 
 REGISTRY = Path(os.environ.get("WFRAME_REGISTRY") or "config/inputs.yaml")
@@ -119,16 +119,12 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Entry]:
     """Read and check the registry.
 
     Raises:
-        UserError: missing, not YAML, or with keys or values that can't be.
+        UserError: missing, not YAML, with a key given twice, or with keys or values that can't be.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no registry of inputs here; say --registry")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no registry of inputs here; say --registry") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML in UTF-8 ({error})") from None
-    try:
-        return TypeAdapter(dict[Name, Entry]).validate_python(raw)
+        return TypeAdapter(dict[Name, Entry]).validate_python(read_yaml(path))
     except ValidationError as error:
         raise UserError(explain(error, str(path))) from None
 
@@ -147,5 +143,5 @@ def known(names: Iterable[str], path: Path = REGISTRY) -> dict[str, Entry]:
 
 
 def data_folder(given: Path | None) -> Path:
-    """Return the data folder: as given, else WFRAME_DATA, else `data`."""
-    return given or Path(os.environ.get("WFRAME_DATA") or "data")
+    """Return the data folder: as given, else WFRAME_DATA, else `data`; ~ is the home folder."""
+    return (given or Path(os.environ.get("WFRAME_DATA") or "data")).expanduser()

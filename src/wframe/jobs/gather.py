@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wframe.config import edition as editions
 from wframe.config.edition import Edition
 from wframe.data.download import as_size
@@ -23,7 +21,7 @@ from wframe.data.records import local_state, read_stamp
 from wframe.data.registry import REGISTRY, Copy, Entry, data_folder, known
 from wframe.data.status import download_size, free_disk
 from wframe.errors import UserError
-from wframe.files import unwritable, write_json
+from wframe.files import read_yaml, unwritable, write_json
 from wframe.jobs.left_out import in_words, may_be_left_out, users, without
 
 
@@ -138,7 +136,7 @@ def serves(edition: Edition, entry: str, reason: str, claims: Path) -> dict[str,
     found["rows of the score table"] = [n for n in rows if reduced.left_out("row", n)]
     if edition.scores and entry in edition.scores.inputs:
         found["rows of the score table"] = list(rows)
-    stated = yaml.safe_load(claims.read_text(encoding="utf-8")) if claims.exists() else []
+    stated = read_yaml(claims) if claims.exists() else []
     lost = [claim for claim in stated if _needs(claim.get("of") or {}, edition, reduced, found)]
     drawn = {claim["figure"] for claim in lost if re.fullmatch(r"figure-\d+", claim.get("figure") or "")}
     named = {f"figure-{number}" for claim in lost for number in re.findall(r"Figures? (\d+)", claim.get("where", ""))}

@@ -61,6 +61,11 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use; all that there are on a system without such limits (macOS)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def configure_process(threads: int | None) -> None:
     """Set the number of CPU threads (None: all cores this process may use), make a GPU exact, and keep freed memory.
 
@@ -68,7 +73,7 @@ def configure_process(threads: int | None) -> None:
     glibc returns large blocks to the system at once, so every step would fault them in again: a quarter of the time
     on a CPU.
     """
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or usable_cores())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     if platform.libc_ver()[0] == "glibc":

@@ -33,7 +33,11 @@ def candidates(source: str, path: str, class_: str, **columns: str) -> Iterator[
 
 def count(source: str, path: str, class_: str, **columns: str) -> int:
     """Return how many candidates there are, without decoding images."""
-    reader = _reader(source)
+    return count_with(_reader(source), path, class_, **columns)
+
+
+def count_with(reader: ModuleType, path: str, class_: str, **columns: str) -> int:
+    """Return the reader's own count, where it has one; else the number of candidates that it yields."""
     if hasattr(reader, "count"):
         return reader.count(path, class_, **columns)
     return sum(1 for _ in reader.read(path, class_, **columns))

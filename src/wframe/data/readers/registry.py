@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from wframe.data.readers import Candidate
+from wframe.data.readers import Candidate, count_with
 from wframe.data.readers._files import split_place
 from wframe.data.records import read_stamp
 from wframe.errors import UserError
@@ -20,9 +20,7 @@ def read(path: str, class_: str) -> Iterator[Candidate]:
 def count(path: str, class_: str) -> int:
     """Return how many images there are, as the copy's reader counts them."""
     reader, place = fetched(path)
-    if hasattr(reader, "count"):
-        return reader.count(place, class_)
-    return sum(1 for _ in reader.read(place, class_))
+    return count_with(reader, place, class_)
 
 
 def fetched(path: str) -> tuple[ModuleType, str]:
