@@ -1,11 +1,13 @@
 """The forkserver: its jobs are like processes of their own, and whoever stops one stops the fork."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +110,19 @@ def test_without_a_server_for_it_a_job_runs_in_its_own_process(
         seen += forks(server)
         time.sleep(0.01)
     assert running.returncode == 2 and seen == []
+
+
+def test_a_server_is_kept_where_its_caller_does_not_keep_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(forkserver.ADDRESS, "restored afterwards")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        forkserver.start()
+        gc.collect()
+    assert not [warning for warning in warned if "still running" in str(warning.message)]
+    server = forkserver.STARTED.pop()
+    assert server.stdin and not server.stdin.closed
+    server.stdin.close()
+    assert server.wait(60) == 0
 
 
 def test_the_server_outlives_the_workflow_until_its_last_fork_has_ended(

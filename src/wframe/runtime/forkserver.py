@@ -26,6 +26,7 @@ AFFECTS_NO_RESULT = True
 ADDRESS = "WFRAME_FORKSERVER"  # the environment variable with the server's socket
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 LIBRARIES = ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
+STARTED: list[subprocess.Popen[bytes]] = []  # kept: without its standard input, a server takes this process for ended
 ONE_THREAD = {f"{library}_THREADS": "1" for library in LIBRARIES}  # as Snakemake sets them for a job with one
 
 
@@ -36,6 +37,7 @@ def start() -> subprocess.Popen[bytes]:
     # its own session: Ctrl-C reaches the callers, which pass it on
     server = subprocess.Popen(argv, stdin=subprocess.PIPE, env=os.environ | ONE_THREAD, start_new_session=True)
     os.environ[ADDRESS] = str(address)
+    STARTED.append(server)
     return server
 
 
