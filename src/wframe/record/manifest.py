@@ -10,7 +10,7 @@ from typing import Any
 from wframe.config.edition import Edition
 from wframe.files import read_json, sha256_file, sha256_json
 from wframe.jobs.runs import runs
-from wframe.record.stamps import read_stamp, stamped
+from wframe.record.stamps import RESULTS, read_stamp, stamped
 from wframe.runtime.code import SOURCE
 from wframe.runtime.machine import versions
 
@@ -22,7 +22,7 @@ def build_manifest(results: Path, edition: Edition) -> dict[str, Any]:
     """Return the manifest: every output's hash and origin, every run's record, versions, commit."""
     files = sorted(path for path in results.rglob("*") if path.is_file() and _listed(path.relative_to(results)))
     records = {
-        f"{run.folder}/{Path(file).stem}": read_json(results.parent / file)
+        f"{run.folder}/{Path(file).stem}": read_json(results / Path(file).relative_to(RESULTS))
         for run in runs(edition)
         for file in run.files("json")
     }
@@ -72,7 +72,7 @@ def recorded_steps(results: Path) -> dict[str, dict[str, Any]]:
     steps = {}
     for output in stamped(results):
         if stamp := read_stamp(output, results):
-            inputs = [str(Path(name).relative_to(results.name)) for name in stamp["inputs"]]
+            inputs = [str(Path(name).relative_to(RESULTS)) for name in stamp["inputs"]]
             steps[str(output.relative_to(results))] = {"rule": stamp["rule"], "inputs": inputs}
     return steps
 

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,8 @@ from wframe.errors import UserError
 
 METADATA = "ro-crate-metadata.json"
 MANIFEST = "results/manifest.json"
+# what `zipfile` raises for damaged bytes; RuntimeError for a header that says encrypted, or compressed in another way
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +29,7 @@ def main(args: argparse.Namespace) -> int:
             problems, summary = verify(archive)
     except FileNotFoundError:
         raise UserError(f"{args.archive}: not found") from None
-    except zipfile.BadZipFile as error:
+    except BROKEN as error:
         raise UserError(f"{args.archive}: not a complete zip file ({error}). Download it again.") from None
     for name, why in sorted(problems.items()):
         print(f"{name}: {why}")
@@ -84,5 +87,5 @@ def _sha256(archive: zipfile.ZipFile, name: str) -> str:
     try:
         with archive.open(name) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-    except zipfile.BadZipFile as error:
+    except BROKEN as error:
         return f"unreadable ({error})"
