@@ -56,3 +56,17 @@ def test_scores_are_compared_over_trainings(tmp_path: Path):
     assert decide(Expects(above=0), first).verdict == "reproduced"
     with pytest.raises(NotAvailable, match="scores no row 'dcgan'"):
         JUDGES["score"](found, row="dcgan")
+
+
+def test_groups_are_trainings_of_their_own(tmp_path: Path):
+    """FRAME's and wFRAME's one run each has an error over groups; a GAN's one training has none."""
+    found = scored(tmp_path, wframe=(5.5, 0.1, np.nan, 1), frame=(4.3, 0.05, np.nan, 1), dcgan=(6.0, 0.1, np.nan, 1))
+    path = tmp_path / "tables/scores.csv"
+    table = pd.read_csv(path).assign(error_groups=[0.04, 0.03, np.nan], groups=[500, 500, np.nan])
+    table.to_csv(path, index=False)
+    apart = JUDGES["score_order"](found, higher="wframe", lower="frame")
+    assert apart.bounds()[0] == pytest.approx(1.2 - 1.965 * 0.05, abs=1e-3) and (apart.n, apart.unit) == (500, "groups")
+    assert JUDGES["score_order"](found, higher="dcgan", lower="wframe").bounds() == (-math.inf, math.inf)
+    quoted = JUDGES["score_order"](found, higher="wframe", lower="paper:table1-ali")
+    half = 1.965 * math.hypot(0.04, 0.04, 0.05 / 10**0.5)
+    assert quoted.bounds()[1] - quoted.value == pytest.approx(half, rel=1e-3), "it is of one training, as ours spread"

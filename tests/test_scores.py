@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.metric_isc import isc_features_to_metric
 from torchvision.models import squeezenet1_0
 
 from wframe.__main__ import main
@@ -22,11 +23,12 @@ from wframe.config import edition as config
 from wframe.errors import UserError
 from wframe.files import sha256_file
 from wframe.jobs import runs as plan
-from wframe.scores import nearest, score
+from wframe.scores import nearest
+from wframe.scores.classify import class_logits, load_classifier
 from wframe.scores.extractors import check_weights, extractor
 from wframe.scores.extractors.squeezenet import SqueezeNet
 from wframe.scores.nearest import distance_to_nearest, unseen
-from wframe.scores.score import evenly, gate_outcome, inception_score, over_repeats
+from wframe.scores.score import error_over_groups, evenly, gate_outcome, inception_score, over_repeats
 from wframe.weights import POCKET
 
 CPU = torch.device("cpu")
@@ -48,8 +50,12 @@ def by_class(digits: dict[str, Path]) -> np.ndarray:
     return np.concatenate([np.load(file)[:60] for file in digits.values()])
 
 
+def pocket_logits(images: np.ndarray) -> torch.Tensor:
+    return class_logits(load_classifier("pocket", POCKET, CPU), images, CPU, "pocket")
+
+
 def pocket(images: np.ndarray, splits: int = 3) -> float:
-    return inception_score(images, "pocket", POCKET, splits, CPU)["score"]
+    return inception_score(pocket_logits(images), splits)["score"]
 
 
 # --- the number ------------------------------------------------------------------------------------------------
@@ -67,31 +73,32 @@ def test_the_score_equals_torch_fidelitys_on_a_folder(by_class: np.ndarray, tmp_
         cuda=False,
         verbose=False,
     )
-    ours = inception_score(by_class, "pocket", POCKET, 3, CPU)
+    ours = inception_score(pocket_logits(by_class), 3)
     assert ours == {"score": by_hand["inception_score_mean"], "std_splits": by_hand["inception_score_std"]}
 
 
 def test_the_order_of_the_images_does_not_matter(by_class: np.ndarray):
     """Any order gives the same score within the spread over splits; unshuffled, one class per split would score 1."""
-    sorted_ = inception_score(by_class, "pocket", POCKET, 3, CPU)
+    sorted_ = inception_score(pocket_logits(by_class), 3)
     mixed = [pocket(by_class[np.random.default_rng(seed).permutation(len(by_class))]) for seed in (1, 2)]
     assert np.allclose(mixed, sorted_["score"], atol=2 * sorted_["std_splits"] + 0.02)
-    unshuffled = torch_fidelity.calculate_metrics(
-        input1=score.Images(by_class, _Mute()),  # type: ignore[arg-type]
-        isc=True,
-        feature_extractor=extractor("pocket").REGISTERED,
-        feature_extractor_weights_path=str(POCKET),
-        isc_splits=3,
-        samples_shuffle=False,
-        cuda=False,
-        save_cpu_ram=True,
-        verbose=False,
-    )
+    unshuffled = isc_features_to_metric(pocket_logits(by_class), 3, shuffle=False)
     assert unshuffled["inception_score_mean"] < 1.3 < 2 < sorted_["score"]
 
 
-class _Mute:
-    def advance(self, count: int, note: str) -> None: ...
+def test_the_error_over_groups_is_the_spread_of_scores_between_trainings(by_class: np.ndarray):
+    """Drawn again and again, sets of 20 groups spread as much as the jackknife of one set says; the images don't."""
+    p, random = pocket_logits(by_class), np.random.default_rng(0)
+    group = np.arange(20).repeat(9)
+    scores, errors = [], []
+    for _ in range(200):  # a group is nine times one image: its training has collapsed to it
+        logits = p[torch.from_numpy(random.integers(len(p), size=20))].repeat_interleave(9, 0)
+        scores.append(inception_score(logits, 1)["score"])
+        errors.append(error_over_groups(logits, scores[-1], group)["error_groups"])
+        assert error_over_groups(logits, scores[-1], group)["groups"] == 20
+    assert 0.6 < np.mean(errors) / np.std(scores) < 1.7
+    alone = error_over_groups(logits, scores[-1], np.arange(180))["error_groups"]
+    assert alone < 0.6 * errors[-1], "to take images for independent makes it three times too small"
 
 
 def test_one_image_repeated_scores_one(by_class: np.ndarray):
@@ -364,5 +371,7 @@ def test_squeezenet_recognises_real_images(real_data: Path, tmp_path: Path):
     main([*argv, "--size", "32", "--out", str(tmp_path / "cifar.npy")])
     real = np.load(tmp_path / "cifar.npy")
     noise = np.random.default_rng(0).integers(0, 256, real.shape, dtype=np.uint8)
-    scores = [inception_score(images, "squeezenet", weights, 2, CPU)["score"] for images in (real, noise)]
+    network = load_classifier("squeezenet", weights, CPU)
+    logits = [class_logits(network, images, CPU, "squeezenet") for images in (real, noise)]
+    scores = [inception_score(each, 2)["score"] for each in logits]
     assert scores[0] > 2 * scores[1], scores

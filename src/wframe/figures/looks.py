@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import DATASETS, PAGE, Figure, joined
-from wframe.results.statistics import LEVEL, Estimate, jackknife, median
+from wframe.results.statistics import LEVEL, Estimate, around, median
 from wframe.results.store import Store
 from wframe.results.text import number
+from wframe.scores.jackknife import jackknife_error
 
 GROUP = ["dataset", "class", "group"]
 SCORE = "log_score"
@@ -75,7 +76,7 @@ def _estimate(of: dict[str, pd.DataFrame], measure: str, name: str, before: str 
     columns = [SCORE, "log_score_without"] if measure == SCORE else [measure]
     values = of[name][columns] - (of[before][columns] if before else 0.0)
     if measure == SCORE:
-        return jackknife(values[SCORE].iloc[0], values["log_score_without"])
+        return around(values[SCORE].iloc[0], jackknife_error(values["log_score_without"]), len(values))
     return median(values[measure])
 
 

@@ -83,6 +83,7 @@ def score(edition: Edition, row: str) -> list[str]:
     for samples in files.samples:
         options += ["--samples", *samples]
     options += ["--held-out", *files.held_out] if files.held_out else []
+    options += ["--group-size", str(edition.learning.M)] if files.about["study"] else []
     options += ["--about", json.dumps(files.about, sort_keys=True)]
     options += ["--extractor", scores.extractor, "--splits", str(scores.splits)]
     options += ["--limit", str(scores.samples)] if scores.samples else []

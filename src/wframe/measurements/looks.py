@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from torch_fidelity import FeatureExtractorBase
 
 from wframe.files import atomic_write
 from wframe.jobs.left_out import load_made
@@ -18,9 +20,11 @@ from wframe.jobs.runs import Run
 from wframe.measurements.quality import MEASURES, quality
 from wframe.results.store import Store
 from wframe.runtime.process import configure_process
-from wframe.runtime.progress import Progress
-from wframe.scores.probabilities import class_probabilities, load_classifier, log_scores
+from wframe.scores.classify import class_logits, load_classifier
+from wframe.scores.jackknife import log_scores
 from wframe.scores.score import find_weights
+
+CPU = torch.device("cpu")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,37 +44,40 @@ def main(args: argparse.Namespace) -> None:
     configure_process(args.threads)
     store = Store(args.results, load_made(args.results))
     weights, _ = find_weights(args) if args.extractor else (None, "")
-    classifier = load_classifier(args.extractor, weights) if weights else None
-    runs = store.runs(args.study)
+    classifier = load_classifier(args.extractor, weights, CPU) if weights else None
     tables: list[pd.DataFrame] = []
-    with Progress(f"looks of {args.study}", len(runs), unit="runs") as progress:
-        for kind in dict.fromkeys((run.setting, run.method) for run in runs):
-            rows, p, p_real = [], [], []
-            for run in runs:
-                if (run.setting, run.method) == kind:
-                    chains = store.images(run)
-                    observed = np.stack([store.observed(run, group) for group in range(len(chains))])
-                    rows += [_row(run, group, *pair) for group, pair in enumerate(zip(chains, observed, strict=True))]
-                    if classifier:
-                        p.append(class_probabilities(classifier, chains))
-                        p_real += [] if tables else [class_probabilities(classifier, observed)]
-                    progress.advance(1, f"{run.dataset}, {run.setting}")
-            if p_real:
-                real = pd.DataFrame(rows)[["dataset", "class", "group"]].assign(setting="observed", method="observed")
-                tables.append(real.assign(**_scores(p_real)))
-            tables.append(pd.DataFrame(rows).assign(**(_scores(p) if p else {})))
+    for setting, method in dict.fromkeys((run.setting, run.method) for run in store.runs(args.study)):
+        runs = [run for run in store.runs(args.study) if (run.setting, run.method) == (setting, method)]
+        chains = [store.images(run) for run in runs]
+        observed = [_observed(store, run, len(groups)) for run, groups in zip(runs, chains, strict=True)]
+        table = pd.DataFrame([row for of in zip(runs, chains, observed, strict=True) for row in _rows(*of)])
+        if classifier and not tables:
+            real = table[["dataset", "class", "group"]].assign(setting="observed", method="observed")
+            tables.append(real.assign(**_scores(classifier, observed, "observed")))
+        tables.append(table.assign(**_scores(classifier, chains, setting)) if classifier else table)
     with atomic_write(args.out) as part:
         pd.concat(tables).to_csv(part, index=False)
 
 
-def _row(run: Run, group: int, chains: np.ndarray, observed: np.ndarray) -> dict:
-    which = {"setting": run.setting, "method": run.method, "dataset": run.dataset, "class": run.class_, "group": group}
-    apart = chains[:, None].astype(float) - observed[None]
-    nearest = float(np.sqrt((apart**2).mean((2, 3, 4))).min(1).mean())
-    return which | dict(zip(MEASURES, quality(chains, observed), strict=True)) | {"nearest": nearest}
+def _observed(store: Store, run: Run, groups: int) -> np.ndarray:
+    """Return the observed images of a run's first groups: (G, M, H, W, 3)."""
+    return np.stack([store.observed(run, group) for group in range(groups)])
 
 
-def _scores(p: list[np.ndarray]) -> dict:
-    """Return the columns of the score, of probabilities (groups, M, classes) of each run."""
-    whole, without = log_scores(np.concatenate(p))
+def _rows(run: Run, chains: np.ndarray, observed: np.ndarray) -> list[dict]:
+    """Return the rows of a run's groups: chains and observed images are (G, M, H, W, 3)."""
+    which = {"setting": run.setting, "method": run.method, "dataset": run.dataset, "class": run.class_}
+    rows = []
+    for group, (x, y) in enumerate(zip(chains, observed, strict=True)):
+        apart = x[:, None].astype(float) - y[None]
+        nearest = float(np.sqrt((apart**2).mean((2, 3, 4))).min(1).mean())
+        rows.append(which | {"group": group, "nearest": nearest} | dict(zip(MEASURES, quality(x, y), strict=True)))
+    return rows
+
+
+def _scores(classifier: FeatureExtractorBase, runs: list[np.ndarray], title: str) -> dict:
+    """Return the columns of the score, of the images (G, M, H, W, 3) of each run; runs may differ in size."""
+    logits = [class_logits(classifier, images.reshape(-1, *images.shape[2:]), CPU, title) for images in runs]
+    group = np.arange(sum(map(len, runs))).repeat(runs[0].shape[1])
+    whole, without = log_scores(torch.cat(logits).double().softmax(1).numpy(), group)
     return {"log_score": whole, "log_score_without": without}

@@ -59,13 +59,6 @@ def around(value: float, error: float, n: int) -> Estimate:
     return Estimate(value, n, interval, FEWEST_SEEDS)
 
 
-def jackknife(value: float, without: ArrayLike) -> Estimate:
-    """Return a statistic with Student's interval, from its values without each one of the groups (the jackknife)."""
-    x = np.asarray(without, dtype=float)
-    error = float(np.sqrt((len(x) - 1) * np.mean((x - x.mean()) ** 2))) if len(x) else np.nan
-    return around(value, error, len(x))
-
-
 def median(values: ArrayLike) -> Estimate:
     """Return the median with the sign test's exact interval: two of the sorted values, which may be infinite.
 

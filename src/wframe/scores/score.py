@@ -1,7 +1,8 @@
 """`wframe score`: one row of the score table.
 
 The score is torch-fidelity's (Salimans et al. 2016): exp of the mean divergence KL(p(y|x) ‖ p(y)) in each split of the
-shuffled set, averaged over splits. Its spread over splits and its spread over repeats (seeds) are separate numbers.
+shuffled set, averaged over splits. Its spread over splits, its spread over repeats (seeds) and, for FRAME and wFRAME,
+its standard error over groups are separate numbers.
 """
 
 import argparse
@@ -13,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch_fidelity
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
 from wframe.data.arrays import load_all
 from wframe.data.registry import data_folder
@@ -24,8 +24,9 @@ from wframe.files import read_json, sha256_file, write_json
 from wframe.runtime.code import code_hash, module_names
 from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
 from wframe.runtime.process import choose_device, configure_process
-from wframe.runtime.progress import Progress
+from wframe.scores.classify import class_logits, load_classifier
 from wframe.scores.extractors import check_weights, extractor
+from wframe.scores.jackknife import jackknife_error, log_scores
 from wframe.scores.nearest import distance_to_nearest, summary, unseen
 from wframe.weights import POCKET
 
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", type=Path, help="the classifier's weights, or the record of `wframe weights`")
     add("--data", type=Path, help="the data folder that the record refers to; default: WFRAME_DATA, else data")
     add("--splits", type=int, default=10)
+    add("--group-size", type=int, help="images of a group, where each group is a training of its own; default: none is")
     add("--limit", type=int, help="maximum images of a set, evenly spread; default: all")
     add("--nearest", type=int, help="maximum images of a set to compare with all training images; default: all")
     add("--gate", type=Path, help="inception: the record of the row with CIFAR-10's real images")
@@ -80,16 +82,20 @@ def main(args: argparse.Namespace) -> None:
     if status == "ok" and gate.startswith("not passed"):
         status = f"gate {gate}"
 
+    classifier = load_classifier(args.extractor, weights, device) if status == "ok" else None
     training = load_all(args.training, args.learned)
     sets = args.samples or [[]]
     repeats = []
     for repeat, files in enumerate(sets):
         images = load_all(files) if files else training
         about: dict[str, Any] = {"repeat": repeat, "n": min(len(images), args.limit or len(images))}
-        if status == "ok":
-            chosen = evenly(images, args.limit)
+        if classifier:
             title = f"{args.extractor} on {args.about.get('row', 'the set')}, repeat {repeat}"
-            about |= inception_score(chosen, args.extractor, weights, args.splits, device, args.batch, title)
+            logits = class_logits(classifier, evenly(images, args.limit), device, title, args.batch)
+            about |= inception_score(logits, args.splits)
+            if args.group_size:
+                group = evenly(np.arange(len(images)) // args.group_size, args.limit)
+                about |= error_over_groups(logits, about["score"], group)
         if files:
             some = evenly(images, args.nearest)
             about["nearest"] = summary(distance_to_nearest(some, training, device, "samples to training images"))
@@ -179,53 +185,27 @@ def evenly(images: np.ndarray, limit: int | None) -> np.ndarray:
     return images[np.arange(limit) * len(images) // limit]
 
 
-class Images(Dataset[Tensor]):
-    """Images for torch-fidelity, uint8 (3, H, W) each, counted on a progress bar."""
-
-    def __init__(self, images: np.ndarray, progress: Progress) -> None:
-        self.images, self.progress = images, progress
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Tensor:
-        self.progress.advance(1, f"image {index + 1:,}")
-        return torch.from_numpy(np.ascontiguousarray(self.images[index].transpose(2, 0, 1)))
-
-
-def inception_score(
-    images: np.ndarray,
-    classifier: str,
-    weights: Path | None,
-    splits: int,
-    device: torch.device,
-    batch: int = 64,
-    title: str = "score",
-) -> dict[str, float]:
-    """Return torch-fidelity's score of uint8 images (N, H, W, 3), and its standard deviation over splits.
+def inception_score(logits: Tensor, splits: int) -> dict[str, float]:
+    """Return torch-fidelity's score of a set with these logits (N, classes), and its standard deviation over splits.
 
     The set is shuffled (with torch-fidelity's own seed): images sorted by class would give splits of one class each.
 
     Raises:
         UserError: fewer images than splits.
     """
-    if len(images) < splits:
-        raise UserError(f"{len(images)} images can't be cut into {splits} splits: set scores.splits lower")
-    with Progress(title, len(images), unit="images") as progress:
-        metrics = torch_fidelity.calculate_metrics(
-            input1=Images(images, progress),
-            isc=True,
-            feature_extractor=extractor(classifier).REGISTERED,
-            feature_extractor_weights_path=str(weights),
-            isc_splits=splits,
-            samples_shuffle=True,
-            batch_size=batch,
-            cuda=device.type == "cuda",
-            save_cpu_ram=True,  # no loader processes
-            cache=False,
-            verbose=False,
-        )
-    return {"score": metrics["inception_score_mean"], "std_splits": metrics["inception_score_std"]}
+    if len(logits) < splits:
+        raise UserError(f"{len(logits)} images can't be cut into {splits} splits: set scores.splits lower")
+    metrics = isc_features_to_metric(logits, splits)
+    return {"score": metrics[KEY_METRIC_ISC_MEAN], "std_splits": metrics[KEY_METRIC_ISC_STD]}
+
+
+def error_over_groups(logits: Tensor, score: float, group: np.ndarray) -> dict[str, float]:
+    """Return the standard error of a score over groups (N,), by the jackknife, and how many there are.
+
+    It is that of the set in one split, relative to its score: the mean over splits has the same but for its bias.
+    """
+    _, without = log_scores(logits.double().softmax(1).numpy(), group)
+    return {"error_groups": score * jackknife_error(without), "groups": len(without)}
 
 
 def over_repeats(repeats: list[dict[str, Any]]) -> dict[str, Any]:
@@ -236,6 +216,8 @@ def over_repeats(repeats: list[dict[str, Any]]) -> dict[str, Any]:
         "score": float(np.mean(scores)) if scores else None,
         "std_splits": float(np.mean([about["std_splits"] for about in repeats])) if scores else None,
         "std_seeds": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+        "error_groups": repeats[0].get("error_groups"),
+        "groups": repeats[0].get("groups"),
         "nearest": float(np.mean(nearest)) if nearest else None,
         "copies": sum(about["nearest"]["copies"] for about in repeats) if nearest else None,
     }

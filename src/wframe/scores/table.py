@@ -10,7 +10,8 @@ from wframe.files import atomic_write, read_json
 
 COLUMNS = [
     *("row", "title", "dataset", "method", "study", "setting", "baseline"),
-    *("score_name", "extractor", "splits", "n", "repeats", "score", "std_splits", "std_seeds", "status", "gate"),
+    *("score_name", "extractor", "splits", "n", "repeats", "score", "std_splits", "std_seeds", "error_groups"),
+    *("groups", "status", "gate"),
     *("nearest", "nearest_real", "copies", "nearest_n", "nearest_real_n", "training_images"),
     *("device", "seconds"),
 ]

@@ -102,7 +102,7 @@ def relative_movement(curves: pd.DataFrame) -> pd.Series:
     What is next to nothing of what the curve has been counts as that little: a Φ that has settled near 0 doesn't move.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        size = np.maximum((curves.abs() + curves.abs().shift()) / 2, TIE * curves.abs().cummax())
+        size = ((curves.abs() + curves.abs().shift()) / 2).clip(lower=TIE * curves.abs().cummax())
         return (curves.diff().abs() / size.where(size > 0)).sum()
 
 

@@ -1,7 +1,8 @@
 """Judges of the score table (the paper's Table 1).
 
-Repeated trainings are what is independent: the splits of one set of samples say how much its images differ, and
-nothing of another training. Only real images, which nothing was trained for, take their error from the splits.
+Trainings are what is independent: the splits of one set of samples say how much its images differ, and nothing of
+another training. Each group of FRAME and wFRAME is a training of its own, so their error is over groups; a GAN's takes
+repeated trainings. Only real images, which nothing was trained for, take their error from the splits.
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +23,8 @@ class Score(NamedTuple):
     error: float
     n: int
     unit: str
-    single: bool  # one training, of which the error over trainings isn't in `error`
+    spread: float  # standard deviation from one training of the whole table's row to another
+    single: bool = False  # one training, of which the error over trainings isn't in `error`
 
 
 @judge
@@ -76,7 +78,7 @@ def _difference(case: Case, higher: str, lower: str) -> tuple[Estimate, str]:
     # a quoted number is of one training: its spread over trainings is taken to be that of the row it is set against
     for one, other in ((a, b), (b, a)):
         if one.single:
-            errors.append(other.error * np.sqrt(other.n))
+            errors.append(other.spread)
     n = min(part.n for part in (a, b) if not part.single) if not (a.single and b.single) else 0
     units = {part.unit for part in (a, b) if not part.single}
     return around(a.value - b.value, float(np.linalg.norm(errors)), n), " and ".join(sorted(units)) or "splits"
@@ -88,7 +90,9 @@ def _score(case: Case, name: str) -> Score:
         stated = case.stated.get(name.removeprefix("paper:"))
         if stated is None:
             raise NotAvailable(f"{name}: the paper states no such number")
-        return Score(stated.value, (stated.plus_minus or 0.0) / np.sqrt(PAPER_SPLITS), PAPER_SPLITS, "splits", True)
+        return Score(
+            stated.value, (stated.plus_minus or 0.0) / np.sqrt(PAPER_SPLITS), PAPER_SPLITS, "splits", 0.0, True
+        )
     if case.edition.compared and case.edition.scores and case.edition.scores.extractor != "inception":
         raise NotAvailable(f"scored by {case.edition.scores.extractor}: the paper's scores are Inception's")
     if name not in case.scores.index:
@@ -96,7 +100,11 @@ def _score(case: Case, name: str) -> Score:
     row: dict[Any, Any] = case.scores.loc[name].to_dict()
     if row["status"] != "ok" or not np.isfinite(row["score"]):
         raise NotAvailable(f"no score of {name!r}: {row['status']}")
+    value, groups = float(row["score"]), row.get("groups", np.nan)
+    if np.isfinite(groups) and groups > 1:  # of the first repeat; over several it is smaller
+        error = float(row["error_groups"])
+        return Score(value, error, int(groups), "groups", error)
     real = row["method"] == "observed"
     n, spread = (int(row["splits"]), row["std_splits"]) if real else (int(row["repeats"]), row["std_seeds"])
     error = float(spread) / np.sqrt(n) if n > 1 and np.isfinite(spread) else np.inf
-    return Score(float(row["score"]), error, n, "splits" if real else "repeats", False)
+    return Score(value, error, n, "splits" if real else "repeats", float(spread) if np.isfinite(error) else np.inf)
