@@ -18,6 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from wframe.__main__ import main
 from wframe.config import command
 from wframe.config import edition as config
 from wframe.config.learning import Learning
@@ -57,6 +58,11 @@ def test_the_projects_editions_are_valid(path: Path):
         ({"learning": {"beta": -1}}, "learning.beta = -1: Input should be greater than or equal to 0"),
         ({"learning": {"delta": "much"}}, 'learning.delta = "much"'),
         ({"device": "cpu", "learning": {"precision": "tf32"}}, "precision tf32 needs a GPU, but device is cpu"),
+        (
+            {"compared": True, "bank": {"source": "vgg16", "weights": "w"}}
+            | {"studies": {"whole": {"datasets": ["dogs"]}}},
+            "studies.whole.datasets: there is no dataset 'dogs'",
+        ),
         ({"learning": {"T": True}}, "learning.T = true: true and false mean nothing here"),
         ({"seed": False}, "seed = false: true and false mean nothing here"),
         ({"datasets": {"cats": {"source": "folder", "classes": ["my cats"]}}}, "use letters, digits,"),
@@ -149,6 +155,18 @@ def test_constants_match_the_configuration():
     assert Constants() == Constants(**Learning().model_dump())
     allowed = Learning.model_json_schema()["properties"]["reading"]["enum"]
     assert set(allowed) == set(READINGS)
+
+
+@pytest.mark.parametrize("what", [["config/demo.yaml"], ["--schema"]], ids=["edition", "schema"])
+def test_a_file_gets_what_is_printed(what: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
+    argv = ["config", *(str(ROOT / word) if word.endswith(".yaml") else word for word in what)]
+    assert main(argv) == 0 and main([*argv, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out").read_text() == capsys.readouterr().out != ""
+
+
+def test_no_rule_writes_its_output_through_the_shell():
+    rules = {path.name: path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")}
+    assert len(rules) > 5 and not [name for name, text in rules.items() if re.search(r"(?<!2)> ?\{output", text)]
 
 
 def test_the_schema_is_up_to_date():

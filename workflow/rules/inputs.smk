@@ -19,7 +19,7 @@ rule config:
         edition=of(options.config),
         step=step("config"),
     shell:
-        "python -P -m wframe --step {params.step:q} config --json {params.edition:q} > {output} 2> {log}"
+        "python -P -m wframe --step {params.step:q} config --json {params.edition:q} --out {output} 2> {log}"
 
 
 checkpoint inputs:

@@ -10,6 +10,7 @@ import yaml
 
 from wframe.config.edition import Edition, check, load
 from wframe.errors import UserError
+from wframe.files import atomic_write
 
 
 def schema() -> dict[str, Any]:
@@ -25,15 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, help="the edition to check and print in full")
     parser.add_argument("--json", help="an edition as a JSON string, instead of a file")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    parser.add_argument("--out", type=Path, help="write to this file; default: print")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Check an edition and print it in full, or print the schema."""
+    """Check an edition and print or write it in full, or the schema."""
     if args.schema:
-        print(json.dumps(schema(), indent=1, ensure_ascii=False))
+        text = json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
     elif args.file or args.json:
         edition = check(json.loads(args.json)) if args.json else load(args.file)
-        full = edition.model_dump(mode="json", by_alias=True)
-        yaml.safe_dump(full, sys.stdout, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(edition.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
     else:
         raise UserError("pass the edition's file, or --schema")
+    if args.out is None:
+        sys.stdout.write(text)
+    else:
+        with atomic_write(args.out) as part:
+            part.write_text(text, encoding="utf-8")

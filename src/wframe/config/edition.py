@@ -37,7 +37,7 @@ class Edition(Model):
         False,
         description="whether the paper's claims get verdicts: needs its data (or part of it), bank and constants",
     )
-    seed: int = Field(0, ge=0, description="all random numbers derive from it")
+    seed: int = Field(0, ge=0, description="the random numbers of trainings and of the theory derive from it")
     device: DeviceName = "auto"
     data: str = Field("data", description="folder of raw data; the variable WFRAME_DATA takes precedence over it")
     without: list[str] = Field(
@@ -87,34 +87,6 @@ class Edition(Model):
         return self
 
     @model_validator(mode="after")
-    def _compared_studies_keep_them(self) -> "Edition":
-        """What a study's settings may change: in its first one nothing that the paper gives, later only λ, δ and clip.
-
-        A claim on no setting in particular is judged on the first. One later setting may be Lu, Zhu and Wu's as a
-        whole; readings of what the paper leaves open may differ anywhere.
-        """
-        if not self.compared:
-            return self
-        for name, study in self.studies.items():
-            for place, (setting, change) in enumerate(study.points.items()):
-                if place > 0 and change.changes == LU_ZHU_WU:
-                    continue
-                for dataset in study.datasets:
-                    for of_paper in self.datasets[dataset].stands_for:
-                        ours = self.learning.model_dump() | self.datasets[dataset].learning.changes | change.changes
-                        given = PAPER_CONSTANTS.get(of_paper, {}) | AS_PRINTED if place == 0 else {}
-                        fixed = PAPER | {key: value for key, value in given.items() if key != "size"}
-                        self._need(fixed, ours, of_paper, f"studies.{name}.settings.{setting}")
-        return self
-
-    def _need(self, paper: dict[str, Any], ours: dict[str, Any], dataset: str, where: str) -> None:
-        """Refuse a constant that isn't the paper's."""
-        for key, value in paper.items():
-            if ours[key] != value:
-                given = "no clip" if value is None else f"{key.rstrip('_')} = {value}"
-                raise ValueError(f"compared: true needs the paper's {given} on {dataset}: {where} has {ours[key]}")
-
-    @model_validator(mode="after")
     def _studies_are_possible(self) -> "Edition":
         for name, study in self.studies.items():
             for dataset in study.datasets:
@@ -140,8 +112,6 @@ class Edition(Model):
 
     @model_validator(mode="after")
     def _baselines_are_possible(self) -> "Edition":
-        if self.baselines and "baselines" in self.studies:
-            raise ValueError("studies: `baselines` is the name of the baselines' figures: rename this study")
         for name, baseline in self.baselines.items():
             require("dataset", baseline.dataset, self.datasets, f"baselines.{name}.dataset")
             entry = self.datasets[baseline.dataset]
@@ -178,6 +148,34 @@ class Edition(Model):
             if not gate.is_papers("cifar10"):
                 raise ValueError(f"scores.gate: the gate is CIFAR-10, not {gate.source} {gate.path}")
         return self
+
+    @model_validator(mode="after")
+    def _compared_studies_keep_them(self) -> "Edition":
+        """What a study's settings may change: in its first one nothing that the paper gives, later only λ, δ and clip.
+
+        A claim on no setting in particular is judged on the first. One later setting may be Lu, Zhu and Wu's as a
+        whole; readings of what the paper leaves open may differ anywhere.
+        """
+        if not self.compared:
+            return self
+        for name, study in self.studies.items():
+            for place, (setting, change) in enumerate(study.points.items()):
+                if place > 0 and change.changes == LU_ZHU_WU:
+                    continue
+                for dataset in study.datasets:
+                    for of_paper in self.datasets[dataset].stands_for:
+                        ours = self.learning.model_dump() | self.datasets[dataset].learning.changes | change.changes
+                        given = PAPER_CONSTANTS.get(of_paper, {}) | AS_PRINTED if place == 0 else {}
+                        fixed = PAPER | {key: value for key, value in given.items() if key != "size"}
+                        self._need(fixed, ours, of_paper, f"studies.{name}.settings.{setting}")
+        return self
+
+    def _need(self, paper: dict[str, Any], ours: dict[str, Any], dataset: str, where: str) -> None:
+        """Refuse a constant that isn't the paper's."""
+        for key, value in paper.items():
+            if ours[key] != value:
+                given = "no clip" if value is None else f"{key.rstrip('_')} = {value}"
+                raise ValueError(f"compared: true needs the paper's {given} on {dataset}: {where} has {ours[key]}")
 
     def constants(self, study: str, dataset: str, setting: str, method: Method) -> Learning:
         """Return Algorithm 1's constants of one run: the edition's, the dataset's, the setting's; FRAME has β = 0."""

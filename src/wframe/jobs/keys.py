@@ -49,7 +49,7 @@ def _claims(edition: Edition) -> str:
 
 # rule → the parts of its key
 PARTS: dict[str, tuple[Part, ...]] = {
-    "config": (_config,),
+    "config": (_config, _code("wframe.config.command")),
     "inputs": (inputs.inputs_seen, _without),
     "prepare": (options.prepare, inputs.raw_content, inputs.prepare_code),
     "bank": (options.bank, inputs.bank_content, _code("wframe.weights.bank")),
