@@ -66,7 +66,9 @@ def test_demo_shows_collapse_and_recovery(demo: Path):
 
 
 def test_demo_images_have_content(demo: Path):
-    for file in (demo / "results/runs/whole").rglob("*.safetensors"):
+    files = list((demo / "results/runs/whole").rglob("*.safetensors"))
+    assert len(files) >= 2 * 3, "both methods on each dataset"
+    for file in files:
         images = load_file(file)["images"]
         side = 24 if "faces" in file.parts else 32
         assert images.dtype == np.uint8 and images.shape[1:] == (9, side, side, 3)

@@ -32,7 +32,7 @@ def look(path: str) -> tuple[list[Found], list[str]]:
     """Return the classes of a folder or archive, in its order, and the images that belong to none.
 
     A class is a folder that has images directly in it, with everything below it. Where no other folder has any, the
-    root is the one class; else images directly in the root belong to none. Only headers are read: a file that is cut
+    root is the one class; else images directly in the root belong to none. No pixels are decoded: a file that is cut
     off is found later, by `wframe prepare`.
 
     Raises:

@@ -27,7 +27,10 @@ def naive_responses(bank: Bank, x: Tensor) -> Tensor:
 
 
 def naive_iteration(bank: Bank, c: Constants, y: Tensor, θ: Tensor) -> Tensor:
-    """Run one iteration of Algorithm 1 on one group, with autograd; return the next θ (K, h, w)."""
+    """Run one iteration of Algorithm 1 on one group, with autograd; return the next θ (K, h, w).
+
+    It is for its cost: the chains start at 0, not where the last iteration left them, and γ = 1 leaves 𝒫_{t−1} out.
+    """
     a, b, s = c.step
     H_obs = naive_responses(bank, y).mean(0)
     x = torch.zeros_like(y)
