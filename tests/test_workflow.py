@@ -177,6 +177,7 @@ WILDCARDS = {
     "reconstruct": {"baseline": "ali"},
     "summarise": {"study": "whole"},
     "figures": {"study": "whole"},
+    "looks": {"study": "whole"},
 }
 
 
