@@ -19,7 +19,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["theory", "tpyo"])
+@pytest.mark.parametrize("name", ["theory", "wholes"])
 def test_figures_of_no_study_remove_nothing(results: Path, name: str, capsys: pytest.CaptureFixture):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
     assert main(["figures", name, "--results", str(results)]) == 2
@@ -29,8 +29,8 @@ def test_figures_of_no_study_remove_nothing(results: Path, name: str, capsys: py
 
 @pytest.mark.parametrize("command", [["quality", "--study"], ["looks"]], ids=["quality", "looks"])
 def test_measurements_of_no_study_are_refused(results: Path, command: list[str], capsys: pytest.CaptureFixture):
-    assert main([*command, "tpyo", "--results", str(results), "--out", str(results / "out.csv")]) == 2
-    assert "has no study 'tpyo'" in capsys.readouterr().err
+    assert main([*command, "wholes", "--results", str(results), "--out", str(results / "out.csv")]) == 2
+    assert "has no study 'wholes'" in capsys.readouterr().err
 
 
 def test_what_is_no_longer_drawn_goes(results: Path):
