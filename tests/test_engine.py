@@ -20,6 +20,7 @@ from wframe.__main__ import main
 from wframe.config import devices
 from wframe.data.groups import shard_span
 from wframe.engine import learner, memory
+from wframe.engine.naive import naive_iteration, random_images
 from wframe.engine.train import load_groups
 from wframe.errors import UserError
 from wframe.model import cost
@@ -27,7 +28,7 @@ from wframe.model.algorithm import iterate, observe, start
 from wframe.model.bank import load_bank
 from wframe.model.constants import Constants
 from wframe.model.energy import _parts, force, gradient, responses
-from wframe.model.noise import key_tensor
+from wframe.model.noise import gamma, key_tensor, normal
 from wframe.model.state import Record, State
 from wframe.weights import BUILTIN_BANK
 
@@ -343,3 +344,25 @@ def test_statistics_are_fp32_when_steps_are_bf16():
             # with hardly a step, the chains stay where they are
             states[precision], _ = iterate(bank, c._replace(delta=1e-6), key_tensor([0]), observed, state)
     assert torch.allclose(states["bf16"].θ, states["fp32"].θ, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("β", [0.0, 60.0])
+def test_three_iterations_of_the_engine_are_those_of_the_naive_loop(β: float):
+    """Two implementations of Algorithm 1, one by autograd, with the same noise: in fp64, to fourteen digits or so."""
+    c = Constants(T=3, L=4, M=2, beta=β, lambda_=5e-3)
+    bank, keys = load_bank(BUILTIN_BANK).to(c.unit, precision="fp64"), key_tensor([7])
+    y = random_images(1, c.M, 16, torch.device("cpu")).double()
+    plain = load_bank(BUILTIN_BANK).to(c.unit, precision="fp64", layout=torch.contiguous_format)
+    observed = observe(bank, c, y)
+    state, θ, x = start(bank, observed), torch.zeros_like(observed.H[0]), torch.zeros_like(y[0])
+    for t in range(c.T):
+
+        def noise(j: int, like: torch.Tensor, t: int = t) -> torch.Tensor:
+            return normal(keys, t, j, like.shape)[0] if j < c.L else gamma(keys, t)[0]
+
+        θ, x = naive_iteration(plain, c, y[0], θ, x, noise)
+        state, _ = iterate(bank, c, keys, observed, state)
+        assert torch.allclose(state.x[0], x, rtol=0, atol=1e-12) and torch.allclose(
+            state.θ[0], θ, rtol=1e-10, atol=1e-14
+        )
+    assert θ.abs().max() > 0.01 and x.std() > 0.01

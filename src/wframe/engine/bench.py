@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,9 @@ class Bench:
             "one_group": lambda: self.against_naive(1, c, 32),
             "batch": lambda: self.against_naive(self.batch(32), c, 32),
             "batch_64": lambda: self.against_naive(self.batch(64), c, 64),
+            "batch_paper": lambda: self.against_naive(self.batch(32), c._replace(L=50), 32),
+            "limit": lambda: self.limit(c, 32),
+            "limit_paper": lambda: self.limit(c._replace(L=50), 32),
             "ceiling": lambda: self.ceiling(32, name),
             "ceiling_64": lambda: self.ceiling(64, name),
             "wframe_over_frame": lambda: self.wframe_over_frame(32, name),
@@ -120,7 +124,7 @@ class Bench:
 
         def run() -> None:
             for part, weights in zip(y, θ, strict=True):
-                float(naive_iteration(bank, c, part, weights).sum())
+                float(naive_iteration(bank, c, part, weights, torch.zeros_like(part))[0].sum())
 
         return run
 
@@ -140,6 +144,41 @@ class Bench:
         ratio = self.in_turn(self.engine(groups, side, c), self.naive(alone, side, c), scale=groups / alone)
         return {**ratio, "groups": groups, "side": side}
 
+    def limit(self, c: Constants, side: int) -> dict[str, Any]:
+        """Return the speed-up over the naive loop of nothing but the convolutions, all at the best single one's rate.
+
+        Langevin steps in the engine's precision, statistics in fp32, as the engine has them: no engine that computes
+        these convolutions can be faster.
+        """
+        flops = learning_flops(side, c.M, 1, c.L, c.before)
+        parts = (
+            (flops.sampling, self.convolutions(side, c.precision)),
+            (flops.statistics, self.convolutions(side, "fp32")),
+        )
+        naive, ratios = self.naive(1, side, c), []
+        for turn in range(self.pairs + 1):
+            with torch.inference_mode(), self.tf32(c.precision):
+                least = sum(work / max(done / seconds(run) for done, run in each) for work, each in parts)
+            if turn:  # the first turn is a warm-up
+                ratios.append(seconds(naive) / least)
+        return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "side": side}
+
+    def convolutions(self, side: int, precision: str) -> list[tuple[int, Callable[[], Any]]]:
+        """Return the bank's convolutions of many channels on random images: their operations, and a call of each."""
+        images, type_ = self.batch(side) * Constants().M, torch.bfloat16 if precision == "bf16" else torch.float32
+        found: list[tuple[int, Callable[[], Any]]] = []
+        for inputs, outputs, halved in LAYERS[1:]:
+            x = torch.randn(images, inputs, side // halved, side // halved, device=self.device, dtype=type_)
+            w = torch.randn(outputs, inputs, 3, 3, device=self.device, dtype=type_)
+            x, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, w))
+            flops = 2 * 9 * inputs * outputs * (side // halved) ** 2 * images
+            found.append((flops, partial(conv2d, x, w, padding=1)))
+        return found
+
+    def tf32(self, precision: str) -> AbstractContextManager[None]:
+        """Return the settings under which convolutions run in a precision."""
+        return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=precision == "tf32")
+
     def ceiling(self, side: int, precision: str) -> dict[str, float]:
         """Return the engine's convolution rate and the ceilings' rates in TFLOP/s, measured in turn, and their ratios.
 
@@ -148,26 +187,17 @@ class Bench:
         convolutions only.
         """
         c, groups = Constants(T=1, L=50, beta=0.0, precision=precision), self.batch(side)
-        images, type_ = groups * c.M, torch.bfloat16 if precision == "bf16" else torch.float32
         n = 8192 if self.device.type == "cuda" else 1536
-        a = torch.randn(n, n, device=self.device, dtype=type_)
-        layers = {}
-        for inputs, outputs, halved in LAYERS[1:]:
-            x = torch.randn(images, inputs, side // halved, side // halved, device=self.device, dtype=type_)
-            w = torch.randn(outputs, inputs, 3, 3, device=self.device, dtype=type_)
-            x, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, w))
-            flops = 2 * 9 * inputs * outputs * (side // halved) ** 2 * images
-            layers[inputs, outputs] = (flops, partial(conv2d, x, w, padding=1))
-        whole = self.engine(groups, side, c)
+        a = torch.randn(n, n, device=self.device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+        layers, whole = self.convolutions(side, precision), self.engine(groups, side, c)
         rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "iteration": []}
-        work = learning_flops(side, images, 1, c.L, penalty=None).total
-        tf32 = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=precision == "tf32")
-        with torch.inference_mode(), tf32:
+        work = learning_flops(side, groups * c.M, 1, c.L, penalty=None).total
+        with torch.inference_mode(), self.tf32(precision):
             for turn in range(self.pairs + 1):
                 torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
                 product = seconds(partial(torch.matmul, a, a))
                 torch.backends.cuda.matmul.allow_tf32 = False
-                best = max(flops / seconds(run) for flops, run in layers.values())
+                best = max(flops / seconds(run) for flops, run in layers)
                 iteration = work / seconds(whole)
                 if turn:  # the first turn is a warm-up
                     rates["matrix"].append(2 * n**3 / product)

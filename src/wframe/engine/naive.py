@@ -3,12 +3,16 @@
 Eager fp32, one group at a time, autograd for ∇ₓΦ and double backward for the penalty, contiguous layout, `torch.randn`.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, relu
 
 from wframe.model.bank import Bank
 from wframe.model.constants import Constants
+
+Noise = Callable[[int, Tensor], Tensor]
 
 
 def random_images(groups: int, M: int, side: int, device: torch.device) -> Tensor:
@@ -26,23 +30,29 @@ def naive_responses(bank: Bank, x: Tensor) -> Tensor:
     return relu(conv2d(relu(conv2d(h, w3, b3, padding=1)), w4, b4, padding=1))
 
 
-def naive_iteration(bank: Bank, c: Constants, y: Tensor, θ: Tensor) -> Tensor:
-    """Run one iteration of Algorithm 1 on one group, with autograd; return the next θ (K, h, w).
+def naive_penalty(bank: Bank, θ: Tensor, x: Tensor) -> Tensor:
+    """Return 𝒫 = ∇θ of the mean of |∇ₓΦ|² over images and pixels, by double backward."""
+    x, θ = x.detach().requires_grad_(), θ.detach().requires_grad_()
+    (g,) = torch.autograd.grad((θ * naive_responses(bank, x)).sum(), x, create_graph=True)
+    return torch.autograd.grad(g.square().mean(), θ)[0]
 
-    It is for its cost: the chains start at 0, not where the last iteration left them, and γ = 1 leaves 𝒫_{t−1} out.
+
+def naive_iteration(
+    bank: Bank, c: Constants, y: Tensor, θ: Tensor, x: Tensor, noise: Noise = lambda j, x: torch.randn_like(x)
+) -> tuple[Tensor, Tensor]:
+    """Run one iteration of Algorithm 1 on one group, as printed, with autograd; return the next θ (K, h, w) and x.
+
+    `noise` gives ξ of step j, and γ for j = L. No clipping, 𝒫 as a mean over pixels, and one weight per position.
     """
     a, b, s = c.step
-    H_obs = naive_responses(bank, y).mean(0)
-    x = torch.zeros_like(y)
-    for _ in range(c.L):
+    H_obs = naive_responses(bank, y).mean(0)  # 3
+    P_before = naive_penalty(bank, θ, x) if c.beta else torch.zeros_like(θ)  # 12
+    for j in range(c.L):  # 4
         x = x.detach().requires_grad_()
-        (g,) = torch.autograd.grad((θ * naive_responses(bank, x)).sum(), x)
-        x = a * x + b * g + s * torch.randn_like(x)
-    x = x.detach().requires_grad_()
-    θ = θ.detach().requires_grad_()
-    F = naive_responses(bank, x)
-    penalty = torch.zeros_like(θ)
-    if c.beta:
-        (g,) = torch.autograd.grad((θ * F).sum(), x, create_graph=True)
-        (penalty,) = torch.autograd.grad(g.square().mean((1, 2, 3)).mean(), θ)
-    return (θ + c.lambda_ * (H_obs - F.mean(0) - c.beta / 2 * penalty)).detach()
+        (g,) = torch.autograd.grad((θ * naive_responses(bank, x)).sum(), x)  # 5
+        x = a * x + b * g + s * noise(j, x)  # 6 to 8
+    x = x.detach()
+    H_syn = naive_responses(bank, x).mean(0)  # 10
+    P = naive_penalty(bank, θ, x) if c.beta else torch.zeros_like(θ)  # 11
+    γ = noise(c.L, torch.zeros(()))  # 13
+    return θ + c.lambda_ * (H_obs - H_syn - c.beta / 2 * ((1 - γ) * P_before + γ * P)), x  # 14
