@@ -35,6 +35,7 @@ def page(tmp_path: Path) -> Path:
         "# A page\n\n<!-- claims-line record.json -->\nold\n<!-- end -->\n\n"
         "<!-- claims-table record.json: fig4-celeba, speed -->\n<!-- end -->\n\nBetween.\n\n"
         "<!-- claims-sentence record.json: fig4-celeba, speed, quoted -->\n<!-- end -->\n"
+        "<!-- claims-tally record.json -->\n<!-- end -->\n"
     )
     return path
 
@@ -49,6 +50,10 @@ def test_a_page_is_written_from_a_record(page: Path):
         "Between." in text and "**reproduced**: wFRAME reaches a lower R than FRAME on CelebA; The penalty may" in text
     )
     assert "**quoted**: ALI scores 5.34." in text
+    assert (
+        "| claims on | reproduced | quoted | not run |\n| --- | --- | --- | --- |\n| experiments (6) | 3 | 1 | 2 |"
+        in text
+    )
     assert main(["claims-text", str(page), "--check"]) == 0, "what is written is up to date"
     record = page.parent / "record.json"
     record.write_text(record.read_text().replace('"reproduced"', '"contradicted"'))

@@ -6,7 +6,8 @@ A file says where, and from which record, relative to itself; what stands betwee
     <!-- end -->
 
 `claims-table` makes a table of the claims that are named (of all that were judged, where none is), `claims-sentence` a
-sentence that says of each what came out, `claims-line` the counts of all verdicts.
+sentence that says of each what came out, `claims-line` the counts of all verdicts, `claims-tally` a table of them, of
+experiments and of formulas.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wframe.claims.verdict import VERDICTS
 from wframe.errors import UserError
 from wframe.files import atomic_write, read_json
 from wframe.results.text import number
@@ -92,7 +94,7 @@ def table(about: dict[str, Any], claims: list[dict[str, Any]]) -> str:
 def sentence(about: dict[str, Any], claims: list[dict[str, Any]]) -> str:
     """Return what came out of each claim, by verdict, in words."""
     parts = []
-    for name in about["summary"]:
+    for name in VERDICTS:
         said = [short(record["says"]) for record in claims if record["verdict"] == name]
         if said:
             parts.append(f"**{name}**: " + "; ".join(said))
@@ -104,8 +106,23 @@ def line(about: dict[str, Any], claims: list[dict[str, Any]]) -> str:
     chance = about["chance"]
     return (
         f"Of {about['line']}. {chance['decided']} of {chance['judged']} statistics were decided, {chance['survive']} "
-        f"of them also after Holm's correction; by chance alone at most {chance['expected_false']:g} would be."
+        f"of them also after Holm's correction. Were every claim only just true or false, chance alone would get about "
+        f"{chance['expected_false']:g} wrong."
     )
+
+
+def tally(about: dict[str, Any], claims: list[dict[str, Any]]) -> str:
+    """Return a table of how many claims on experiments, and on formulas, got each verdict."""
+    kinds = {
+        "experiments": [record for record in about["claims"] if not record["always"]],
+        "formulas": [record for record in about["claims"] if record["always"]],
+    }
+    names = [name for name in VERDICTS if about["summary"].get(name)]
+    rows = [f"| claims on | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
+    for kind, records in kinds.items():
+        counts = (str(sum(record["verdict"] == name for record in records)) for name in names)
+        rows.append(f"| {kind} ({len(records)}) | {' | '.join(counts)} |")
+    return "\n".join(rows)
 
 
 def interval(ours: dict[str, Any]) -> str:
@@ -131,4 +148,5 @@ KINDS: dict[str, Callable[[dict[str, Any], list[dict[str, Any]]], str]] = {
     "table": table,
     "sentence": sentence,
     "line": line,
+    "tally": tally,
 }
