@@ -67,19 +67,26 @@ def measurements(edition: Edition) -> list[str]:
     few = [name for name, baseline in edition.baselines.items() if baseline.duplicate_to]
     methods = next(iter(edition.studies.values())).methods
     compared = ["results/measurements/quality.csv"] if set(methods) == {"frame", "wframe"} else []
-    maps = any(study.show == "map" for study in edition.studies.values())
-    gains = [GAIN] if maps or "collapse" in edition.studies else []
+    gains = [GAIN] if with_gain(edition) else []
     return [f"results/measurements/few-images/{name}.csv" for name in few] + reconstructions(edition) + compared + gains
+
+
+def with_gain(edition: Edition) -> list[str]:
+    """Return the studies whose figures and claims need the penalty's gain: those of collapse, and maps."""
+    return [
+        name
+        for name, study in edition.studies.items()
+        if study.show == "map" or (study.show == "settings" and name in ("collapse", "sizes"))
+    ]
 
 
 def shown_in_figures(edition: Edition, study: str) -> list[str]:
     """Return the measurements that a study's figures show: the penalty's gain, where it bounds λβ or marks settings;
     or what settings that build on one another do to the images.
     """
-    show = edition.studies[study].show
-    if show == "steps":
+    if edition.studies[study].show == "steps":
         return [f"results/measurements/looks/{study}.csv"]
-    return [GAIN] if show == "map" or (show == "settings" and study in ("collapse", "sizes")) else []
+    return [GAIN] if study in with_gain(edition) else []
 
 
 def reconstructions(edition: Edition) -> list[str]:

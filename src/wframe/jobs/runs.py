@@ -8,7 +8,7 @@ from wframe.config.devices import seconds_on, shards_for
 from wframe.config.edition import Edition
 from wframe.config.learning import METHODS, Method
 from wframe.data import groups
-from wframe.jobs.paths import prepared
+from wframe.jobs.paths import prepared, with_gain
 from wframe.model.cost import Flops, learning_flops
 
 
@@ -132,8 +132,7 @@ def observed_files(edition: Edition, study: str) -> list[str]:
 
 def collapse_images(edition: Edition) -> list[str]:
     """Return the prepared arrays of studies of collapse, each once: the penalty's gain is measured on their groups."""
-    maps = [name for name, study in edition.studies.items() if study.show == "map"]
-    chosen = [run for name in ("collapse", "sizes", *maps) for run in runs(edition, name)]
+    chosen = [run for name in with_gain(edition) for run in runs(edition, name)]
     return list(dict.fromkeys(file for run in chosen for file in prepared(run.dataset, [run.class_])))
 
 

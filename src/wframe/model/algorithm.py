@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wframe.model.bank import Bank
 from wframe.model.constants import Constants
-from wframe.model.energy import force, gradient, langevin, mean_response, penalty_gradient, responses
+from wframe.model.energy import force, gradient, langevin, mean_map, mean_response, penalty_gradient, responses
 from wframe.model.measures import measure
 from wframe.model.noise import gamma
 from wframe.model.state import Observed, Record, State, hold_diverged
@@ -17,8 +17,7 @@ from wframe.model.state import Observed, Record, State, hold_diverged
 
 def observe(bank: Bank, constants: Constants, y: Tensor) -> Observed:
     """Return the statistics of the observed images y (G, M, 3, height, width): H^obs, line 3."""
-    F = responses(bank, y.flatten(0, 1)).F
-    F_mean = F.view(len(y), -1, *F.shape[1:]).mean(1, dtype=y.dtype)
+    F_mean = mean_map(responses(bank, y.flatten(0, 1)).F, len(y), y.dtype)
     H_obs = F_mean if constants.theta == "position" else F_mean.mean((2, 3), keepdim=True)
     return Observed(y, H_obs, F_mean)
 

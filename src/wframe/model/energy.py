@@ -134,9 +134,13 @@ def mean_response(θ: Tensor, F: Tensor) -> Tensor:
 
     With one weight per filter, the sum over positions is divided by their number, as in the public FRAME code.
     """
-    G = len(θ)
-    H = F.view(G, -1, *F.shape[1:]).mean(1, dtype=θ.dtype)
+    H = mean_map(F, len(θ), θ.dtype)
     return H if θ.shape[2:] == H.shape[2:] else H.mean((2, 3), keepdim=True)
+
+
+def mean_map(F: Tensor, G: int, dtype: torch.dtype) -> Tensor:
+    """Return the mean over each group's images of their responses (G·M, K, h, w): (G, K, h, w), in `dtype`."""
+    return F.view(G, -1, *F.shape[1:]).mean(1, dtype=dtype)
 
 
 def penalty_gradient(bank: Bank, θ: Tensor, r: Responses, dΦ: Tensor, penalty: str) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from wframe.model.constants import Constants
-from wframe.model.energy import energy
+from wframe.model.energy import energy, mean_map
 from wframe.model.readings import UNIT
 from wframe.model.state import Observed, Record, State
 
@@ -17,7 +17,7 @@ def measure(
     dΦ is ∇ₓΦ at the chains; `misfit` and `penalty` are the two terms of line 14, before λ and β. R has the same unit
     for all readings: responses scale with 1/unit, so R of a reading in grey levels is divided by 127.5.
     """
-    F_syn = state.r.F.view(len(θ), -1, *state.r.F.shape[1:]).mean(1, dtype=θ.dtype)
+    F_syn = mean_map(state.r.F, len(θ), θ.dtype)
     values = [
         response_distance(F_syn, observed.F) * (constants.unit / UNIT),
         energy(θ, state.r.F).mean(1),
