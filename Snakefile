@@ -1,4 +1,4 @@
-"""FRAME Revisited, regenerated: from raw images to the paper's tables, figures and claims.
+"""FRAME Revisited, reproduced: from raw images to the paper's tables, figures and claims.
 
 snakemake                                    the demo edition: embedded images, minutes on a CPU
 snakemake -n                                 what would run

@@ -186,8 +186,11 @@ def test_claims_on_theta_s_step(tmp_path: Path):
         judged("anti-force", results(tmp_path / "c", R))
 
 
-def begin(tmp_path: Path, observed: np.ndarray, apart: int):
-    """Judge chains that are so many grey levels apart in the fifth iteration, and as far as noise at the end."""
+def begin(tmp_path: Path, observed: np.ndarray, apart: int, diverged: int = -1):
+    """Judge chains that are so many grey levels apart in the fifth iteration, and as far as noise at the end.
+
+    FRAME's first three groups diverge after so many iterations.
+    """
     values = TINY | {
         "datasets": {
             "faces": TINY["datasets"]["faces"] | {"stands_for": ["sun"], "classes": [f"c{n}" for n in range(6)]}
@@ -196,6 +199,15 @@ def begin(tmp_path: Path, observed: np.ndarray, apart: int):
         "studies": {"collapse": {"datasets": ["faces"], "settings": {"lambda": {}}, "snapshots": [1, 5, 20]}},
     }
     case = Case(tmp_path, check(values), {})
+    curves = [
+        ("faces", f"c{n}", "lambda", method, 0, 0, t, diverged if method == "frame" and n < 3 and t > diverged else -1)
+        for n in range(6)
+        for method in ("frame", "wframe")
+        for t in range(1, 21)
+    ]
+    names = ["dataset", "class", "setting", "method", "repeat", "group", "iteration", "diverged"]
+    (tmp_path / "studies").mkdir(parents=True)
+    pd.DataFrame(curves, columns=names).to_parquet(tmp_path / "studies/collapse.parquet")
     for n in range(6):
         for method in ("frame", "wframe"):
             run = tmp_path / f"runs/collapse/faces/c{n}/lambda/{method}-0"
@@ -215,6 +227,8 @@ def test_methods_that_begin_alike(tmp_path: Path):
     assert outcome.verdict == "reproduced" and evidence.value == 0 and evidence.n == 6
     outcome, evidence = begin(tmp_path / "apart", SCENES[:9] // 8, 10)
     assert outcome.verdict == "contradicted", "as far apart as two images are, however far they come apart later"
+    _, evidence = begin(tmp_path / "diverged", SCENES[:9], 0, diverged=7)
+    assert evidence.n == 3 and "3 runs that diverged before a second snapshot are left out" in evidence.notes
 
 
 def test_images_of_one_training_run_are_not_repeats(tmp_path: Path):

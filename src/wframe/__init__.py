@@ -1,4 +1,4 @@
-"""wframe: the paper "FRAME Revisited", regenerated from raw data, with a verdict on each of its claims.
+"""wframe: the paper "FRAME Revisited", reproduced from raw data, with a verdict on each of its claims.
 
 import wframe
 

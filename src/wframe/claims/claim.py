@@ -79,7 +79,7 @@ class Claim(Model):
     )
     of: dict[str, Any] = Field({}, description="what the judge looks at")
     expects: Expects | None = None
-    figure: str | None = Field(None, description="the regenerated figure that shows it")
+    figure: str | None = Field(None, description="the figure that shows it")
     note: str | None = Field(None, description="what a reader should know, in a sentence")
     post_hoc: bool = Field(False, description="written after its result had been seen: other data has to confirm it")
     always: bool = Field(False, description="doesn't depend on the edition (theory): judged in every one")

@@ -81,7 +81,7 @@ def about(edition: Edition) -> dict[str, str | None]:
     """
     note = None
     if of_the_paper(edition):
-        title, what = "FRAME Revisited, regenerated", OF_THE_PAPER
+        title, what = "FRAME Revisited, reproduced", OF_THE_PAPER
         if not edition.compared:
             note = NOT_COMPARED.format(name=edition.edition)
     else:

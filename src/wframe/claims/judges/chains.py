@@ -31,11 +31,14 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
     files, left_out = set(), 0
     for run in runs(store.edition, study):
         if run.method == "wframe" and run.dataset in found and run.setting == setting:
-            pair = [f"runs/{folder}/0.safetensors" for folder in (run.folder, run.of_method("frame").folder)]
+            both = (run, run.of_method("frame"))
+            pair = [f"runs/{one.folder}/0.safetensors" for one in both]
             a, b = (load_file(store.folder / name)["snapshots"].astype(float) for name in pair)
-            times, kept = store.edition.snapshots(study, run.dataset, setting), min(len(a), len(b))
+            times = store.edition.snapshots(study, run.dataset, setting)
+            whole = min(times[-1] if (at := store.diverged(one)) is None else at for one in both)
+            kept = sum(t <= whole for t in times)  # after that a group's chains are held as they were
             first = next((place for place, t in enumerate(times) if t >= 3), len(times))
-            if kept <= first + 1:  # a group that diverged at once has no later snapshot
+            if kept <= first + 1:
                 left_out += 1
                 continue
             apart = np.sqrt(((a[:kept] - b[:kept]) ** 2).mean((1, 2, 3, 4)))
