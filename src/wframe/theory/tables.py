@@ -13,7 +13,7 @@ def fill(page: str, findings: dict[str, Any]) -> str:
         "summary": summary(findings),
         "signs": signs(findings["curves"]["signs"]),
         "statements": "\n\n".join(section(statement) for statement in findings["statements"]),
-        "derived": "\n\n".join(section(statement) for statement in findings["derived"]),
+        "derived": "\n\n".join(section(statement, "Hypothesis") for statement in findings["derived"]),
     }
     for name in MARKS:
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -63,7 +63,7 @@ def signs(found: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def section(statement: dict[str, Any]) -> str:
+def section(statement: dict[str, Any], kind: str = "Stated") -> str:
     """Return one statement: as printed, what was computed, the outcome, the correction, the numbers."""
     s = statement
     lines = [
@@ -73,7 +73,7 @@ def section(statement: dict[str, Any]) -> str:
         "",
         f"**{s['outcome'].capitalize()}.**",
         "",
-        f"- Stated: {s['printed']}",
+        f"- {kind}: {s['printed']}",
         f"- Computed: {_sentence(s['computed'])}",
     ]
     gaps = [f"{said(s['gap'])} as stated" if s["gap"] else "", f"{said(s['gap_if_corrected'])} corrected"]
