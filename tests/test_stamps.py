@@ -9,8 +9,8 @@ import pytest
 from wframe.config.edition import Edition, check
 from wframe.files import sha256_file, write_json
 from wframe.jobs.keys import PARTS, key
-from wframe.record.stamps import Step, check_reads, read_stamp, write_stamps
-from wframe.record.sweep import litter, outdated, sweep
+from wframe.record.stamps import RESULTS, Step, check_reads, read_stamp, result_files, write_stamps
+from wframe.record.sweep import litter, outdated, sweep, unstamped
 
 ONE_RUN = {"study": "whole", "dataset": "d", "class_": "all", "setting": "base"}
 ONE_RUN |= {"method": "wframe", "repeat": "0", "shard": "0"}
@@ -41,6 +41,17 @@ def test_an_input_that_changes_meanwhile_is_stamped_as_it_was_read(here: Path):
     write_stamps(step, inputs)
     stamp = read_stamp("results/b.json")
     assert stamp and stamp["inputs"] == {"results/a.json": before} != {"results/a.json": sha256_file("results/a.json")}
+
+
+def test_job_output_unfinished_work_stamps_and_hidden_files_are_no_results(here: Path):
+    assert result_files() == []
+    results = ["bank.safetensors", "figures/s/a.png", "figures/s/index.json", "tables/logs/x.csv"]
+    others = ["logs/x.log", "checkpoints/x.pt", "stamps/bank.safetensors.json", ".hidden", "tables/.x.part", ".x/y"]
+    for name in results + others:
+        (RESULTS / name).parent.mkdir(parents=True, exist_ok=True)
+        (RESULTS / name).touch()
+    assert result_files() == [RESULTS / name for name in results]
+    assert unstamped() == [RESULTS / "figures/s/index.json", RESULTS / "tables/logs/x.csv"], "an index has the stamp"
 
 
 @pytest.mark.parametrize("name", ["study", "dataset", "class_", "setting"])

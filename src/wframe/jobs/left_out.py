@@ -12,8 +12,9 @@ from wframe.config.edition import Edition
 from wframe.config.scores import Scores
 from wframe.errors import UserError
 from wframe.files import read_json
+from wframe.jobs.paths import INPUTS_RECORD
 
-RECORD = "inputs.json"  # in the results folder
+RECORD = Path(INPUTS_RECORD).name  # in whichever folder the results are
 LISTS = ("studies", "baselines", "rows of the score table", "datasets")  # what a missing input may leave out
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from wframe.config import edition as editions
 from wframe.errors import UserError
 from wframe.files import read_json, read_yaml, sha256_file
-from wframe.record.stamps import RESULTS, stamped
+from wframe.record.stamps import RESULTS, result_files, stamped
 from wframe.record.sweep import litter, sweep
 from wframe.runtime.code import SOURCE
 
 CHECKOUT = SOURCE.parents[1]
-NOT_RESULTS = ("logs", "checkpoints", "stamps")  # job output, the state of unfinished jobs, and the results' stamps
 ADVICE = {
     "stale": "run snakemake to remake them",
     "drifted": "restore them with `dvc checkout FILE`, or delete them and run `snakemake FILE`",
@@ -138,13 +137,7 @@ def orphaned(plan: list[dict[str, str]]) -> dict[str, str]:
     ours = {Path(row["output_file"]) for row in plan}
     for index in [path for path in ours if path.name == "index.json" and path.exists()]:
         ours |= set(listed(index))
-    found = {}
-    for path in RESULTS.rglob("*"):
-        name = path.relative_to(RESULTS)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.is_file() and not hidden and name.parts[0] not in NOT_RESULTS and path not in ours:
-            found[str(path)] = "no rule makes it"
-    return found
+    return {str(path): "no rule makes it" for path in result_files() if path not in ours}
 
 
 def listed(index: Path) -> list[Path]:

@@ -10,17 +10,17 @@ from typing import Any
 from wframe.config.edition import Edition
 from wframe.files import read_json, sha256_file, sha256_json
 from wframe.jobs.runs import runs
-from wframe.record.stamps import RESULTS, read_stamp, stamped
+from wframe.record.stamps import RESULTS, read_stamp, result_files, stamped
 from wframe.runtime.code import SOURCE
 from wframe.runtime.machine import versions
 
-LEFT_OUT = ("logs", "checkpoints", "report", "stamps", "manifest.json")
+MADE_FROM_IT = ("report", "manifest.json")  # the page, which needs the manifest, and the manifest itself
 PACKAGES = ("snakemake", "torch", "torchvision", "pandas", "matplotlib", "dvc", "torch-fidelity", "numpy", "pillow")
 
 
 def build_manifest(results: Path, edition: Edition) -> dict[str, Any]:
     """Return the manifest: every output's hash and origin, every run's record, versions, commit."""
-    files = sorted(path for path in results.rglob("*") if path.is_file() and _listed(path.relative_to(results)))
+    files = [path for path in result_files(results) if path.relative_to(results).parts[0] not in MADE_FROM_IT]
     records = {
         f"{run.folder}/{Path(file).stem}": read_json(results / Path(file).relative_to(RESULTS))
         for run in runs(edition)
@@ -36,10 +36,6 @@ def build_manifest(results: Path, edition: Edition) -> dict[str, Any]:
         "outputs": {str(path.relative_to(results)): entry(path, results, steps) for path in files},
         "runs": records,
     }
-
-
-def _listed(path: Path) -> bool:
-    return path.parts[0] not in LEFT_OUT and not any(part.startswith(".") for part in path.parts)
 
 
 def entry(path: Path, results: Path, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:

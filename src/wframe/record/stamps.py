@@ -13,6 +13,7 @@ from wframe.files import read_json, sha256_file, sha256_json, write_json
 
 RESULTS = Path("results")  # where the workflow's rules write
 STAMPS = RESULTS / "stamps"
+NO_RESULTS = ("logs", "checkpoints", STAMPS.name)  # folders: what jobs say, their unfinished work, and the stamps
 
 
 class Step(NamedTuple):
@@ -54,6 +55,13 @@ def read_stamp(output: str | Path, results: Path = RESULTS) -> dict[str, Any] | 
     if seal is not None and seal != sha256_json(stamp | {"output": str(Path(output).relative_to(results))}):
         return None
     return stamp
+
+
+def result_files(results: Path = RESULTS) -> list[Path]:
+    """Return the files that count as results, sorted: not hidden ones, job output, unfinished work or stamps."""
+    names = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    kept = (name for name in names if name.parts[0] not in NO_RESULTS)
+    return sorted(results / name for name in kept if not any(part.startswith(".") for part in name.parts))
 
 
 def is_result(path: str | Path) -> bool:

@@ -19,15 +19,10 @@ from wframe.config.edition import Edition
 from wframe.jobs.inputs import as_planned
 from wframe.jobs.keys import PARTS, key
 from wframe.jobs.paths import INPUTS_RECORD
-from wframe.record.stamps import RESULTS, changed, read_stamp, stamp_path, stamped
+from wframe.record.stamps import RESULTS, changed, read_stamp, result_files, stamp_path, stamped
 
 INCOMPLETE = Path(".snakemake/incomplete")
 MARK = {"external_jobid": None, "stale": True}  # Snakemake's own markers have no "stale"
-NOT_STAMPED = (
-    "logs",
-    "checkpoints",
-    "stamps",
-)  # folders of job output, of unfinished work, and of the stamps themselves
 NAME = 254  # maximum length of a part of a marker's path
 
 
@@ -58,15 +53,11 @@ def sweep(edition: Edition) -> tuple[dict[str, str], dict[str, str]]:
 
 def unstamped() -> list[Path]:
     """Return the result files without a stamp, except those listed in an `index.json`, which has its own stamp."""
-    found = []
-    for path in sorted(RESULTS.rglob("*")) if RESULTS.is_dir() else []:
-        name = path.relative_to(RESULTS)
-        hidden = any(part.startswith(".") for part in name.parts)
-        listed = (path.parent / "index.json").exists() and path.name != "index.json"
-        counts = path.is_file() and not hidden and not listed and name.parts[0] not in NOT_STAMPED
-        if counts and not stamp_path(path).exists():
-            found.append(path)
-    return found
+    return [path for path in result_files() if not stamp_path(path).exists() and not _listed(path)]
+
+
+def _listed(path: Path) -> bool:
+    return path.name != "index.json" and path.with_name("index.json").exists()
 
 
 def outdated(edition: Edition, made: Edition, stamp: dict) -> str | None:
