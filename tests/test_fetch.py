@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from wframe.__main__ import main
-from wframe.data import download
+from wframe.data import download, patience
 from wframe.data.records import keep_in_lock
 from wframe.data.refused import Refused
 from wframe.data.registry import File, load_registry
@@ -371,6 +371,22 @@ def test_a_server_that_resumes_at_another_offset_is_not_trusted(tmp_path: Path, 
     target(tmp_path).with_name("thing.bin.part").write_bytes(CONTENT[:1_000_000])
     assert fetch(tmp_path, registry(tmp_path, server.url("/elsewhere"))) == 0
     assert target(tmp_path).read_bytes() == CONTENT
+
+
+def test_pauses_grow_and_the_server_may_ask_for_longer_ones(monkeypatch: pytest.MonkeyPatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(patience.time, "sleep", pauses.append)
+    answers = iter([Refused("a", again=True), Refused("b", again=True, after=99), Refused("c", again=True)])
+
+    def refuse() -> None:
+        raise next(answers, Refused("never"))
+
+    with pytest.raises(Refused, match="c"):
+        patience.patiently(refuse, download.Patience(tries=3, pause=2))
+    assert pauses == [2, 60]
+    with pytest.raises(Refused, match="never"):
+        patience.patiently(refuse, download.Patience(tries=3))
+    assert len(pauses) == 2, "what is refused for good isn't asked again"
 
 
 @pytest.mark.parametrize("way", ["/trickle-body", "/trickle-chunk", "/trickle-header"])

@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import urllib3
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from wframe.data.patience import Patience, watched
+from wframe.data.patience import Patience, patiently, watched
 from wframe.data.refused import Refused
 from wframe.data.registry import File
 from wframe.errors import UserError
@@ -72,45 +72,51 @@ def transfer(url: str, part: Part, file: File, hash_known: bool, patience: Patie
         Refused: the server doesn't serve the file.
         UserError: the disk can't take it.
     """
-    pause, reason = patience.pause, ""
-    for attempt in range(patience.tries):
-        if attempt:
-            time.sleep(pause)
-            pause *= 2
-        try:
-            if part.size and not (hash_known or part.tag):
-                part.drop()
-            with (
-                watched(patience) as counters,
-                requests.get(url, headers=_ask(part), stream=True, timeout=patience.timeout) as answer,
-            ):
-                counters.append(answer.raw.tell)
-                if answer.status_code in BUSY:
-                    reason = f"status {answer.status_code}"
-                    pause = max(pause, min(_retry_after(answer), patience.longest))
-                    continue
-                if answer.status_code == 416:  # nothing after what is here: complete, or another file
-                    if part.size and (hash_known or part.size == file.size):
-                        return
-                    part.drop()
-                    reason = "status 416"
-                    continue
-                if answer.status_code not in (200, 206):
-                    raise Refused(f"status {answer.status_code}")
-                refuse_pages(answer, file.name)
-                _refuse_compressed(answer, file, hash_known)
-                have = _continues(answer, part, hash_known)
-                length = _length(answer)
-                _check_length(have, length, file, hash_known)
-                _check_disk(part, file, length)
-                _receive(answer, part, file, have)
+    patiently(lambda: _transfer_once(url, part, file, hash_known, patience), patience)
+
+
+def _transfer_once(url: str, part: Part, file: File, hash_known: bool, patience: Patience) -> None:
+    if part.size and not (hash_known or part.tag):
+        part.drop()
+    with (
+        breaks(patience, lambda: f"after {part.size:,} bytes"),
+        watched(patience) as counters,
+        requests.get(url, headers=_headers(part), stream=True, timeout=patience.timeout) as answer,
+    ):
+        counters.append(answer.raw.tell)
+        if answer.status_code in BUSY:
+            raise for_now(f"status {answer.status_code}", patience, _retry_after(answer))
+        if answer.status_code == 416:  # nothing after what is here: complete, or another file
+            if part.size and (hash_known or part.size == file.size):
                 return
-        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
-            reason = f"{type(error).__name__} after {part.size:,} bytes"
-    raise Refused(f"{reason}, {patience.tries} times")
+            part.drop()
+            raise for_now("status 416", patience)
+        if answer.status_code not in (200, 206):
+            raise Refused(f"status {answer.status_code}")
+        refuse_pages(answer, file.name)
+        _refuse_compressed(answer, file, hash_known)
+        have = _continues(answer, part, hash_known)
+        length = _length(answer)
+        _check_length(have, length, file, hash_known)
+        _check_disk(part, file, length)
+        _receive(answer, part, file, have)
 
 
-def _ask(part: Part) -> dict[str, str]:
+def for_now(reason: str, patience: Patience, after: float = 0.0) -> Refused:
+    """Return a refusal that may pass, in the words for the case that it doesn't in any of the tries."""
+    return Refused(f"{reason}, {patience.tries} times", again=True, after=after)
+
+
+@contextmanager
+def breaks(patience: Patience, where: Callable[[], str]) -> Iterator[None]:
+    """Turn a connection that breaks in the block into a refusal that may pass, which says where."""
+    try:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
+        raise for_now(f"{type(error).__name__} {where()}", patience) from error
+
+
+def _headers(part: Part) -> dict[str, str]:
     """Return the headers of a request: for the rest of what is here, if it still is the same file."""
     headers = {"Accept-Encoding": "identity"}
     if part.size:

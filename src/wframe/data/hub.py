@@ -6,14 +6,13 @@ Beyond it: the commit that a server answers for has to be the one asked for, and
 
 import hashlib
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from wframe.data.download import BUSY
-from wframe.data.patience import Patience, watched
+from wframe.data.patience import Patience, patiently, watched
 from wframe.data.refused import Refused
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ def listing(where: Place, patience: Patience) -> dict[str, Remote]:
             if isinstance(item, RepoFile)
         }
 
-    return _patiently(where, ask, patience)
+    return _ask(where, ask, patience)
 
 
 def cached(where: Place, name: str) -> Path | None:
@@ -97,7 +96,7 @@ def download(where: Place, name: str, remote: Remote | None, target: Path, patie
     else:
         _drop_leftovers(stage)
         try:
-            staged, source = _patiently(where, lambda: _from_server(where, name, stage), patience)
+            staged, source = _ask(where, lambda: _from_server(where, name, stage), patience)
         except Refused:
             shutil.rmtree(stage, ignore_errors=True)
             raise
@@ -121,17 +120,14 @@ def _from_server(where: Place, name: str, stage: Path) -> tuple[Path, str]:
     return staged, f"{constants.ENDPOINT}/{where.address.partition('/')[2]}/resolve/{where.commit}/{name}"
 
 
-def _patiently(where: Place, ask: Callable[[], T], patience: Patience) -> T:
-    """Ask; ask again, with growing pauses, where the server is only busy or the connection broke."""
-    for attempt in range(1, patience.tries + 1):
-        try:
-            with _reasons(where), watched(patience) as counters, _over_http(counters):
-                return ask()
-        except Refused as reason:
-            if not reason.again or attempt == patience.tries:
-                raise
-            time.sleep(min(patience.pause * 2 ** (attempt - 1), patience.longest))
-    raise AssertionError("at least one try")
+def _ask(where: Place, question: Callable[[], T], patience: Patience) -> T:
+    """Return the client's answer to a question; it is asked again where the server is busy or the connection breaks."""
+
+    def once() -> T:
+        with _reasons(where), watched(patience) as counters, _over_http(counters):
+            return question()
+
+    return patiently(once, patience)
 
 
 @contextmanager

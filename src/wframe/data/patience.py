@@ -1,9 +1,15 @@
 """How long to wait for a server, and the end of waiting for one that sends next to nothing."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
+
+from wframe.data.refused import Refused
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -15,6 +21,24 @@ class Patience:
     pause: float = 2.0  # seconds before the second time, doubled with each further one
     longest: float = 60.0  # most seconds that a server's Retry-After is honoured
     slowest: float = 500.0  # bytes a second, over twice the timeout: less counts as silence
+
+
+def patiently(ask: Callable[[], T], patience: Patience) -> T:
+    """Ask a server; ask again, with growing pauses, where it is only busy or the connection broke (`Refused.again`).
+
+    Raises:
+        Refused: for good, or also the last time.
+    """
+    pause, tries = patience.pause, 1
+    while True:
+        try:
+            return ask()
+        except Refused as reason:
+            if not reason.again or tries >= patience.tries:
+                raise
+            pause = max(pause, min(reason.after, patience.longest))
+        time.sleep(pause)
+        pause, tries = pause * 2, tries + 1
 
 
 @contextmanager

@@ -2,15 +2,13 @@
 
 import io
 import re
-import time
 from types import TracebackType
 from typing import Any
 
 import requests
-import urllib3
 
-from wframe.data.download import BUSY, refuse_pages, tag_of
-from wframe.data.patience import Patience, watched
+from wframe.data.download import BUSY, breaks, for_now, refuse_pages, tag_of
+from wframe.data.patience import Patience, patiently, watched
 from wframe.data.refused import Refused
 
 BLOCK = 1 << 18  # bytes read at once, at least
@@ -67,26 +65,21 @@ class RemoteFile(io.RawIOBase):
         """Return `count` bytes from `start`; ask again where the server is busy or the connection breaks."""
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{start + count - 1}"}
         headers |= {"If-Range": self.tag} if self.tag else {}
-        pause, reason = self.patience.pause, ""
-        for attempt in range(self.patience.tries):
-            if attempt:
-                time.sleep(pause)
-                pause *= 2
-            try:
-                self.requests += 1
-                with (
-                    watched(self.patience) as counters,
-                    self.session.get(self.url, headers=headers, stream=True, timeout=self.patience.timeout) as answer,
-                ):
-                    counters.append(answer.raw.tell)
-                    if answer.status_code in BUSY:
-                        reason = f"status {answer.status_code}"
-                        continue
-                    self._check(answer, start, count)
-                    return self._receive(answer, count)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
-                reason = f"{type(error).__name__} at byte {start:,}"
-        raise Refused(f"{reason}, {self.patience.tries} times")
+
+        def once() -> bytes:
+            self.requests += 1
+            with (
+                breaks(self.patience, lambda: f"at byte {start:,}"),
+                watched(self.patience) as counters,
+                self.session.get(self.url, headers=headers, stream=True, timeout=self.patience.timeout) as answer,
+            ):
+                counters.append(answer.raw.tell)
+                if answer.status_code in BUSY:
+                    raise for_now(f"status {answer.status_code}", self.patience)
+                self._check(answer, start, count)
+                return self._receive(answer, count)
+
+        return patiently(once, self.patience)
 
     def _check(self, answer: requests.Response, start: int, count: int) -> None:
         """Refuse an answer that isn't the part asked for, of the file that the first answer was of."""
