@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +10,12 @@ from typing import NamedTuple
 
 import requests
 import urllib3
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from wframe.data.patience import Patience, patiently, watched
 from wframe.data.refused import Refused
 from wframe.data.registry import File
 from wframe.errors import UserError
+from wframe.runtime.progress import Progress
 
 BLOCK = 1 << 16
 BUSY = (408, 429, 500, 502, 503, 504)
@@ -158,11 +155,12 @@ def _receive(answer: requests.Response, part: Part, file: File, have: int) -> No
     limit = file.size or (have + length if length is not None else None)
     if not have:
         part.begin(tag_of(answer))
-    with part.path.open("ab" if have else "wb") as stream, _progress(file.name, limit, have) as advance:
+    progress = Progress(file.name, limit, have, unit="MB", scale=1e6)
+    with part.path.open("ab" if have else "wb") as stream, progress:
         # read1: what has come, however little; a full block could take a slow server hours
         while block := answer.raw.read1(BLOCK, decode_content=False):
             stream.write(block)
-            advance(len(block))
+            progress.advance(len(block))
             have += len(block)
             if limit is not None and have > limit:
                 stream.close()
@@ -221,27 +219,3 @@ def as_size(size: int | None, exact: bool = True) -> str:
         return "?"
     text = f"{size / 1e9:,.2f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
     return text if exact else f"about {text}"
-
-
-@contextmanager
-def _progress(name: str, total: int | None, have: int) -> Iterator:
-    """Yield a function that counts bytes: a bar on a terminal, a line every ten seconds in a log."""
-    if sys.stderr.isatty():
-        columns = TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(name, total=total, completed=have)
-            yield lambda count: bar.advance(task, count)
-        return
-    begin = spoke = time.monotonic()
-    done = have
-
-    def advance(count: int) -> None:
-        nonlocal done, spoke
-        done += count
-        if time.monotonic() - spoke > 10:
-            spoke = time.monotonic()
-            rate = (done - have) / (spoke - begin)
-            left = f", {(total - done) / rate:.0f} s left" if total else ""
-            print(f"{name}: {done / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s{left}", file=sys.stderr, flush=True)
-
-    yield advance
