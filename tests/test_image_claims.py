@@ -12,7 +12,7 @@ from synthetic import CLAIMS, judged, results
 from wframe.claims.evidence import JUDGES, Case
 from wframe.claims.verdict import decide
 from wframe.config.edition import check
-from wframe.measurements.diversity import recall, spread
+from wframe.measurements.diversity import pairwise_distances, recall, spread
 from wframe.measurements.quality import quality
 from wframe.results.store import NotAvailable
 
@@ -79,6 +79,19 @@ def test_diversity_in_small():
     assert spread(np.repeat(SCENES[:1], 9, 0)) == 0 and spread(SCENES[:1]) == 0
     assert spread(np.stack([np.zeros((2, 2, 3)), np.full((2, 2, 3), 10)])) == 10
     assert recall(SCENES[:9], SCENES[:9]) == 1 and recall(np.repeat(SCENES[:1], 9, 0), SCENES[:9]) == 1 / 9
+
+
+def test_distances_are_exact_whatever_the_order_of_the_sum():
+    """Squares of grey levels are integers, so that the tables don't depend on how they are added up."""
+    for seed in range(20):
+        x, y = np.random.default_rng(seed).integers(0, 256, (2, 9, 16, 17, 3), dtype=np.uint8)
+        apart = x[:, None].astype(float) - y[None]
+        at_once = np.sqrt((apart**2).mean((2, 3, 4)))
+        assert np.array_equal(pairwise_distances(x, y), at_once)
+        nearest = [((image.ravel().astype(float) - y.reshape(9, -1)) ** 2).mean(1).argmin() for image in x]
+        assert np.array_equal(pairwise_distances(x, y).argmin(1), nearest), "the root keeps the order"
+        ties = np.concatenate([x, x])
+        assert np.array_equal(pairwise_distances(x, ties).argmin(1), np.arange(9)), "the first of equal ones"
 
 
 def test_quality_tells_noise_colour_and_structure():

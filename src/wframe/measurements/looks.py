@@ -17,6 +17,7 @@ from torch_fidelity import FeatureExtractorBase
 from wframe.files import atomic_write
 from wframe.jobs.left_out import load_made
 from wframe.jobs.runs import Run
+from wframe.measurements.diversity import pairwise_distances
 from wframe.measurements.quality import MEASURES, quality
 from wframe.results.store import Store
 from wframe.runtime.process import configure_process
@@ -69,8 +70,7 @@ def _rows(run: Run, chains: np.ndarray, observed: np.ndarray) -> list[dict]:
     which = {"setting": run.setting, "method": run.method, "dataset": run.dataset, "class": run.class_}
     rows = []
     for group, (x, y) in enumerate(zip(chains, observed, strict=True)):
-        apart = x[:, None].astype(float) - y[None]
-        nearest = float(np.sqrt((apart**2).mean((2, 3, 4))).min(1).mean())
+        nearest = float(pairwise_distances(x, y).min(1).mean())
         rows.append(which | {"group": group, "nearest": nearest} | dict(zip(MEASURES, quality(x, y), strict=True)))
     return rows
 

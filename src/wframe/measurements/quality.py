@@ -22,6 +22,7 @@ from skimage.metrics import structural_similarity
 
 from wframe.files import atomic_write
 from wframe.jobs.left_out import load_made
+from wframe.measurements.diversity import pairwise_distances
 from wframe.results.store import Store
 
 MEASURES = ("noise", "spectrum", "chroma", "structure")
@@ -84,7 +85,5 @@ def structure(chains: np.ndarray, observed: np.ndarray) -> float:
 
 
 def _to_nearest(images: np.ndarray, others: np.ndarray) -> float:
-    flat = others.reshape(len(others), -1).astype(float)
-    nearest = [others[((image.ravel().astype(float) - flat) ** 2).mean(1).argmin()] for image in images]
-    pairs = zip(images, nearest, strict=True)
+    pairs = zip(images, others[pairwise_distances(images, others).argmin(1)], strict=True)
     return float(np.mean([structural_similarity(a, b, channel_axis=2, data_range=255) for a, b in pairs]))
