@@ -13,7 +13,7 @@ from synthetic import results
 from wframe.claims.claim import Claim, Expects, Stated, load_claims
 from wframe.claims.evidence import JUDGES, Case, Evidence, computed
 from wframe.claims.many import error_rates, summarise
-from wframe.claims.verdict import VERDICTS, chance, decide, judge, judge_all
+from wframe.claims.verdict import VERDICTS, chance, decide, judge_all, judge_claim
 from wframe.config.edition import Edition, check
 from wframe.errors import UserError
 from wframe.files import sha256_file
@@ -198,25 +198,25 @@ LOWER = Claim.model_validate(
 
 def test_only_a_compared_edition_gives_verdicts(tmp_path: Path):
     found = write(tmp_path)
-    record = judge(LOWER, found)
+    record = judge_claim(LOWER, found)
     assert record["verdict"] == "not run" and "isn't compared with the paper" in record["why"]
     assert record["here"] == "holds", "what came out is told apart"
     value = LOWER.model_copy(update={"paper": Stated(value=1.0)})
-    assert judge(value, found)["ours"] is None, "no number of such an edition stands beside one of the paper"
+    assert judge_claim(value, found)["ours"] is None, "no number of such an edition stands beside one of the paper"
     compared = Edition.model_construct(**(found.edition.__dict__ | {"compared": True}))
-    record = judge(LOWER, Case(tmp_path, compared, {}))
+    record = judge_claim(LOWER, Case(tmp_path, compared, {}))
     assert record["verdict"] == "reproduced" and record["here"] is None
     assert record["ours"]["from"] == {"studies/whole.parquet": sha256_file(tmp_path / "studies/whole.parquet")}
 
 
 def test_a_claim_that_no_data_decides_gets_a_verdict_in_every_edition(tmp_path: Path):
-    record = judge(LOWER.model_copy(update={"always": True}), write(tmp_path))
+    record = judge_claim(LOWER.model_copy(update={"always": True}), write(tmp_path))
     assert record["verdict"] == "reproduced" and record["here"] is None and record["always"]
 
 
 def test_claims_that_cannot_be_judged_give_the_reason(tmp_path: Path):
     claim = Claim(id="seen", where="Abstract", says="It looks better.", unjudged="no one was asked")
-    record = judge(claim, write(tmp_path))
+    record = judge_claim(claim, write(tmp_path))
     assert record["verdict"] == "not run" and "no one was asked" in record["why"] and record["ours"] is None
 
 

@@ -14,8 +14,8 @@ from wframe.results.statistics import LEVEL, Estimate
 from wframe.results.store import Store
 
 
-class Stated(Protocol):
-    """A number as the paper states it."""
+class PaperNumber(Protocol):
+    """What judges need of a number of the paper (`claim.Stated`)."""
 
     @property
     def value(self) -> float:
@@ -29,7 +29,7 @@ class Stated(Protocol):
 class Case(Store):
     """The results that claims are judged on, and the numbers that the paper states, by claim."""
 
-    def __init__(self, folder: Path, edition: Edition, stated: Mapping[str, Stated | None]) -> None:
+    def __init__(self, folder: Path, edition: Edition, stated: Mapping[str, PaperNumber | None]) -> None:
         super().__init__(folder, edition)
         self.stated = stated
 

@@ -82,7 +82,7 @@ def leaning(expects: Expects, evidence: Evidence) -> str:
             f"{leans}; models that are lost or don't learn leave the interval open: only more {evidence.unit} tell "
             f"(n = {evidence.n})"
         )
-    needed = max(fewest, math.ceil(evidence.n * min(max(half / distance, 1.0), 1e6) ** 2))
+    needed = max(fewest, evidence.n + 1, math.ceil(evidence.n * min(half / distance, 1e6) ** 2))
     enough = f"roughly {needed:,}" if needed < 1e6 else "more than a million"
     return f"{leans}; were it to stay there, {enough} {evidence.unit} would decide (n = {evidence.n})"
 
@@ -101,7 +101,7 @@ def chance(expects: Expects, evidence: Evidence) -> float | None:
     return highest
 
 
-def judge(claim: Claim, case: Case) -> dict[str, Any]:
+def judge_claim(claim: Claim, case: Case) -> dict[str, Any]:
     """Return a claim with our evidence and the verdict, as a JSON-like record."""
     record: dict[str, Any] = {
         **claim.model_dump(exclude={"judge", "of", "expects"}),
@@ -158,7 +158,7 @@ def judge_all(claims: list[Claim], case: Case) -> list[dict[str, Any]]:
     """
     records, first = [], dict[str, str]()
     for claim in claims:
-        record = judge(claim, case)
+        record = judge_claim(claim, case)
         if claim.judge is not None:
             earlier = first.setdefault(json.dumps([claim.judge, claim.of, record["expects"]], sort_keys=True), claim.id)
             record["same_as"] = earlier if earlier != claim.id else None
