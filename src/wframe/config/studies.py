@@ -85,6 +85,11 @@ class Study(Model):
         """Every setting that is run, by name: the settings at each combination of the grid."""
         return {name: change for setting in self.settings for name, change in self.over_grid(setting).items()}
 
+    @property
+    def first(self) -> str:
+        """The first setting that is run, which counts where none is named."""
+        return next(iter(self.points))
+
     @model_validator(mode="after")
     def _the_grid_is_possible(self) -> "Study":
         if (self.show == "map") != bool(self.grid):

@@ -81,7 +81,7 @@ def energies(store: Store, study: str) -> Iterator[Figure]:
 
 def evolution(store: Store, study: str) -> Iterator[Figure]:
     """Draw the evolution of each class's images with the energy beside it (the paper's Figure 1)."""
-    setting = next(iter(store.study(study).points))
+    setting = store.study(study).first
     for dataset in store.study(study).datasets:
         for class_ in store.edition.datasets[dataset].classes:
             runs = [

@@ -110,8 +110,7 @@ def looks(edition: Edition, study: str) -> list[str]:
 def reconstruct(edition: Edition, baseline: str) -> list[str]:
     """The options of `wframe reconstruct`."""
     entry = edition.baselines[baseline]
-    study = next(iter(edition.studies))
-    setting = next(iter(edition.studies[study].points))
-    constants = edition.constants(study, entry.dataset, setting, "wframe").model_dump(by_alias=True)
+    name, study = next(iter(edition.studies.items()))
+    constants = edition.constants(name, entry.dataset, study.first, "wframe").model_dump(by_alias=True)
     options = ["--name", entry.model, "--constants", json.dumps(constants, sort_keys=True)]
     return options + (["--images", str(entry.images)] if entry.images else [])

@@ -179,7 +179,7 @@ def score_row(edition: Edition, name: str) -> RowFiles:
         about |= {"method": "observed", "title": f"{edition.datasets[dataset].title or dataset}, real"}
     if row.study is not None and row.method is not None:
         study = edition.studies[row.study]
-        setting = row.setting or next(iter(study.points))
+        setting = row.setting or study.first
         learned = study.groups and study.groups * edition.constants(row.study, dataset, setting, row.method).M
         chosen = [
             run

@@ -78,7 +78,7 @@ class Store:
     def curves(self, study: str, datasets: Iterable[str], setting: str | None, method: str) -> pd.DataFrame:
         """Return the curves of one method in one setting (None: the study's first), on datasets of the edition."""
         entry = self.study(study)
-        setting = setting or next(iter(entry.points))
+        setting = setting or entry.first
         if setting not in entry.points:
             raise NotAvailable(f"this edition's study {study!r} has no setting {setting!r}")
         if method not in entry.methods:
@@ -101,7 +101,7 @@ class Store:
 
     def run(self, study: str, dataset: str, method: str, setting: str | None = None, class_: str | None = None) -> Run:
         """Return one run, first repeat; None: the study's first setting, the dataset's first class."""
-        setting = setting or next(iter(self.study(study).points))
+        setting = setting or self.study(study).first
         class_ = class_ or self.edition.datasets[dataset].classes[0]
         for run in self.runs(study):
             if (run.dataset, run.class_, run.setting, run.method) == (dataset, class_, setting, method):

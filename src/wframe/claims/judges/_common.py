@@ -46,7 +46,7 @@ class Models(_Groups):
 
     def __init__(self, store: Store, study: str, datasets: Iterable[str], setting: str | None, method: Method) -> None:
         self.method = method
-        self.setting = setting or next(iter(store.study(study).points))
+        self.setting = setting or store.study(study).first
         self.images = {name: _source(store, name) for name in store.study(study).datasets}
         wanted = store.standing_for(study, datasets)
         self.rows = store.curves(study, wanted, setting, method)

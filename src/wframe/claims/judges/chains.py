@@ -24,7 +24,7 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
     found, entry = store.standing_for(study, datasets), store.study(study)
     if set(entry.methods) != {"frame", "wframe"}:
         raise NotAvailable(f"this edition's study {study!r} doesn't run both methods")
-    setting = setting or next(iter(entry.points))
+    setting = setting or entry.first
     if setting not in entry.points:
         raise NotAvailable(f"this edition's study {study!r} has no setting {setting!r}")
     ratios: dict[tuple[str, str], list[float]] = {}
