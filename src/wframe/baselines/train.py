@@ -23,7 +23,7 @@ from wframe.errors import UserError
 from wframe.files import atomic_write, sha256_file, sha256_json, write_json
 from wframe.runtime import checkpoint
 from wframe.runtime.code import code_hash
-from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
+from wframe.runtime.machine import trained_by
 from wframe.runtime.process import Stopped, choose_device, configure_process
 
 
@@ -52,15 +52,7 @@ def main(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     torch.backends.cudnn.allow_tf32 = True  # as in PyTorch by default
     images = load_training_images(args.images, settings)
-    module = f"wframe.baselines.{settings.model}"
-    identity: dict[str, Any] = {
-        "run": {"dataset": args.dataset, "class": args.class_, "repeat": args.repeat},
-        "seed": args.seed,
-        "settings": settings.model_dump(mode="json"),
-        "inputs": {"/".join(path.parts[-2:]): sha256_file(path) for path in args.images},
-        "code": code_hash("wframe.baselines.train", module),
-        "device": device.type,
-    }
+    identity = _identity(args, settings, device)
     names = (args.seed, args.dataset, args.class_, settings.model, args.repeat)
     work = Work(
         Batches(settings, images, names, device, classes_of(args.images, settings)),
@@ -75,30 +67,34 @@ def main(args: argparse.Namespace) -> int:
         print(f"{work.title}: {stopped}", file=sys.stderr)
         return 75
     write_results(args.out, trained, settings)
-    write_json(
-        args.out.with_name(args.out.name + ".json"),
-        identity
-        | {
-            "command": command_line(),
-            "machine": machine(),
-            "versions": versions("torch", "numpy"),
-            "threads": torch.get_num_threads(),
-            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            "images": len(images),
-            "spread": {"samples": spread(trained.images), "images": spread(images)},
-            "diverged": trained.diverged,
-            "resumed": trained.resumed,
-            "steps_run": trained.steps,
-            "seconds": round(time.monotonic() - begin, 3),
-            "training_seconds": round(trained.seconds, 3),
-            "peak_memory_mb": round(peak_memory_mb()),
-            "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 1e6)
-            if device.type == "cuda"
-            else None,
-        },
-    )
+    record = identity | _about_training(trained, images) | trained_by(begin, device)
+    write_json(args.out.with_name(args.out.name + ".json"), record)
     checkpoint.remove(work.checkpoints, work.key)
     return 0
+
+
+def _identity(args: argparse.Namespace, settings: Training, device: torch.device) -> dict[str, Any]:
+    """Return everything that the result depends on: its hash is the key of the checkpoints."""
+    return {
+        "run": {"dataset": args.dataset, "class": args.class_, "repeat": args.repeat},
+        "seed": args.seed,
+        "settings": settings.model_dump(mode="json"),
+        "inputs": {"/".join(path.parts[-2:]): sha256_file(path) for path in args.images},
+        "code": code_hash("wframe.baselines.train", f"wframe.baselines.{settings.model}"),
+        "device": device.type,
+    }
+
+
+def _about_training(trained: Trained, images: np.ndarray) -> dict[str, Any]:
+    """Return what the record says of the training, and of the images (N, S, S, 3) beside its samples."""
+    return {
+        "images": len(images),
+        "spread": {"samples": spread(trained.images), "images": spread(images)},
+        "diverged": trained.diverged,
+        "resumed": trained.resumed,
+        "steps_run": trained.steps,
+        "training_seconds": round(trained.seconds, 3),
+    }
 
 
 def parse_settings(values: dict[str, Any], changes: list[str]) -> Training:

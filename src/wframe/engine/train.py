@@ -30,7 +30,7 @@ from wframe.model.noise import group_key, key_tensor
 from wframe.model.state import Record
 from wframe.runtime import checkpoint
 from wframe.runtime.code import code_hash
-from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
+from wframe.runtime.machine import gpu_name, trained_by
 from wframe.runtime.process import Stopped, choose_device, configure_process
 from wframe.weights import BUILTIN_BANK
 
@@ -70,26 +70,7 @@ def main(args: argparse.Namespace) -> int:
     check_device(device, constants, bank)
     groups = load_groups(args.observed, constants.M, args.groups)
     span = shard_span(args.shard, len(groups))
-
-    run = {
-        "study": args.study,
-        "dataset": args.dataset,
-        "class": args.class_,
-        "setting": args.setting,
-        "method": args.method,
-        "repeat": args.repeat,
-    }
-    identity: dict[str, Any] = {
-        "run": run,
-        "seed": args.seed,
-        "constants": constants._asdict(),
-        "groups": [span.start, span.stop],
-        "inputs": {"observed": sha256_file(args.observed), "bank": bank.sha256},
-        "code": code_hash("wframe.engine.train"),
-        "device": device.type,
-        "kernels": has_kernels(device),  # they round otherwise than PyTorch's own operations
-        "snapshots": args.snapshots,
-    }
+    identity = _identity(args, constants, bank, span, device)
     work = Work(
         bank=bank,
         constants=constants,
@@ -103,43 +84,62 @@ def main(args: argparse.Namespace) -> int:
         every=args.checkpoint_every,
         title=f"{args.method} on {args.dataset}/{args.class_}",
     )
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    where = f"on {platform.node()}, {gpu or f'{torch.get_num_threads()} CPU threads'}"
-    print(f"{work.title}: {where}", file=sys.stderr, flush=True)
-    if device.type == "cuda" and (why := why_no_kernels()):
-        print(f"{work.title}: slower than this GPU can be: {why}", file=sys.stderr, flush=True)
+    _say_where(work)
     try:
         learned = learn(work)
     except Stopped as stopped:
         print(f"{work.title}: {stopped}", file=sys.stderr)
         return 75
-    write_results(args.out, learned, span, run)
-    diverged = learned.records["diverged"][-1]
-    write_json(
-        args.out.with_name(args.out.name + ".json"),
-        identity
-        | {
-            "command": command_line(),
-            "machine": machine(),
-            "versions": versions("torch", "numpy"),
-            "threads": torch.get_num_threads(),
-            "gpu": gpu,
-            "batch": learned.batch,
-            "attempts": learned.attempts,
-            "resumed": sum(attempt["resumed_from"] is not None for attempt in learned.attempts),
-            "iterations_run": learned.attempts[-1]["iterations"],
-            "diverged": int((diverged >= 0).sum()),
-            "seconds": round(time.monotonic() - begin, 3),
-            "learning_seconds": round(sum(attempt["seconds"] for attempt in learned.attempts), 3),
-            "images_steps": len(span) * constants.M * constants.T * constants.L,
-            "peak_memory_mb": round(peak_memory_mb()),
-            "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 1e6)
-            if device.type == "cuda"
-            else None,
-        },
-    )
+    write_results(args.out, learned, span, identity["run"])
+    record = identity | _about_learning(learned) | trained_by(begin, device)
+    record["images_steps"] = len(span) * constants.M * constants.T * constants.L
+    write_json(args.out.with_name(args.out.name + ".json"), record)
     checkpoint.remove(work.checkpoints, work.key)
     return 0
+
+
+def _identity(
+    args: argparse.Namespace, constants: Constants, bank: Bank, span: range, device: torch.device
+) -> dict[str, Any]:
+    """Return everything that the result depends on: its hash is the key of the checkpoints."""
+    return {
+        "run": {
+            "study": args.study,
+            "dataset": args.dataset,
+            "class": args.class_,
+            "setting": args.setting,
+            "method": args.method,
+            "repeat": args.repeat,
+        },
+        "seed": args.seed,
+        "constants": constants._asdict(),
+        "groups": [span.start, span.stop],
+        "inputs": {"observed": sha256_file(args.observed), "bank": bank.sha256},
+        "code": code_hash("wframe.engine.train"),
+        "device": device.type,
+        "kernels": has_kernels(device),  # they round otherwise than PyTorch's own operations
+        "snapshots": args.snapshots,
+    }
+
+
+def _say_where(work: Work) -> None:
+    """Say on which machine and device the work begins, and whether its GPU could be faster."""
+    what = gpu_name(work.device) or f"{torch.get_num_threads()} CPU threads"
+    print(f"{work.title}: on {platform.node()}, {what}", file=sys.stderr, flush=True)
+    if work.device.type == "cuda" and (why := why_no_kernels()):
+        print(f"{work.title}: slower than this GPU can be: {why}", file=sys.stderr, flush=True)
+
+
+def _about_learning(learned: Learned) -> dict[str, Any]:
+    """Return what the record says of the learning: its attempts, and how many groups diverged."""
+    return {
+        "batch": learned.batch,
+        "attempts": learned.attempts,
+        "resumed": sum(attempt["resumed_from"] is not None for attempt in learned.attempts),
+        "iterations_run": learned.attempts[-1]["iterations"],
+        "diverged": int((learned.records["diverged"][-1] >= 0).sum()),
+        "learning_seconds": round(sum(attempt["seconds"] for attempt in learned.attempts), 3),
+    }
 
 
 def check_device(device: torch.device, constants: Constants, bank: Bank) -> None:

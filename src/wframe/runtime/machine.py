@@ -4,9 +4,13 @@ import os
 import platform
 import resource
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # whoever plans the jobs or prepares images reads this module and does without PyTorch
+    import torch
 
 
 def command_line() -> list[str]:
@@ -28,6 +32,39 @@ def machine() -> dict[str, Any]:
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         **slurm,
     }
+
+
+def made_by(begin: float, device: "torch.device", *packages: str) -> dict[str, Any]:
+    """Return what every record says of the process that made a result.
+
+    Its command, its machine, the GPU's name (None on a CPU), the versions of `packages`, the seconds since `begin` (of
+    `time.monotonic`), and its peak memory in MB.
+    """
+    return {
+        "command": command_line(),
+        "machine": machine(),
+        "gpu": gpu_name(device),
+        "versions": versions(*packages),
+        "seconds": round(time.monotonic() - begin, 3),
+        "peak_memory_mb": round(peak_memory_mb()),
+    }
+
+
+def trained_by(begin: float, device: "torch.device") -> dict[str, Any]:
+    """Return `made_by` of a training, with its CPU threads and its peak memory on the GPU in MB (None on a CPU)."""
+    import torch
+
+    return made_by(begin, device, "torch", "numpy") | {
+        "threads": torch.get_num_threads(),
+        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 1e6) if device.type == "cuda" else None,
+    }
+
+
+def gpu_name(device: "torch.device") -> str | None:
+    """Return the GPU's name; None for a CPU."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
 def versions(*packages: str) -> dict[str, str]:

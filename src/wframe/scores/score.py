@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch_fidelity import FeatureExtractorBase
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
 from wframe.data.arrays import load_all
@@ -22,7 +23,7 @@ from wframe.data.registry import data_folder
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, write_json
 from wframe.runtime.code import code_hash, module_names
-from wframe.runtime.machine import command_line, machine, peak_memory_mb, versions
+from wframe.runtime.machine import made_by
 from wframe.runtime.process import choose_device, configure_process
 from wframe.scores.classify import class_logits, load_classifier
 from wframe.scores.extractors import check_weights, extractor
@@ -78,30 +79,13 @@ def main(args: argparse.Namespace) -> None:
     configure_process(args.threads)
     device = choose_device(args.device)
     weights, status = find_weights(args)
-    gate = "none" if args.extractor != "inception" else "this row" if args.is_gate else read_gate(args.gate)
+    gate = find_gate(args)
     if status == "ok" and gate.startswith("not passed"):
         status = f"gate {gate}"
-
     classifier = load_classifier(args.extractor, weights, device) if status == "ok" else None
     training = load_all(args.training, args.learned)
-    sets = args.samples or [[]]
-    repeats = []
-    for repeat, files in enumerate(sets):
-        images = load_all(files) if files else training
-        about: dict[str, Any] = {"repeat": repeat, "n": min(len(images), args.limit or len(images))}
-        if classifier:
-            title = f"{args.extractor} on {args.about.get('row', 'the set')}, repeat {repeat}"
-            logits = class_logits(classifier, evenly(images, args.limit), device, title, args.batch)
-            about |= inception_score(logits, args.splits)
-            if args.group_size:
-                group = evenly(np.arange(len(images)) // args.group_size, args.limit)
-                about |= error_over_groups(logits, about["score"], group)
-        if files:
-            some = evenly(images, args.nearest)
-            about["nearest"] = summary(distance_to_nearest(some, training, device, "samples to training images"))
-        repeats.append(about)
-
-    record: dict[str, Any] = {
+    repeats = [score_repeat(args, repeat, training, classifier, device) for repeat in range(max(1, len(args.samples)))]
+    record = {
         "row": args.out.stem,
         "title": args.out.stem,
         **args.about,
@@ -118,25 +102,47 @@ def main(args: argparse.Namespace) -> None:
     }
     if args.is_gate:
         record["gate"] = gate_outcome(record)
-    files = sorted({path for part in (*args.samples, args.training, args.held_out) for path in part})
-    write_json(
-        args.out,
-        record
-        | {
-            "inputs": {_name(path): sha256_file(path) for path in files}
-            | ({"weights": sha256_file(weights)} if weights else {}),
-            "code": code_hash("wframe.scores.score", f"wframe.scores.extractors.{args.extractor}"),
-            "command": command_line(),
-            "machine": machine(),
-            "device": device.type,
-            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            "versions": versions("torch", "torchvision", "torch-fidelity", "numpy"),
-            "seconds": round(time.monotonic() - begin, 3),
-            "peak_memory_mb": round(peak_memory_mb()),
-        },
-    )
+    process = made_by(begin, device, "torch", "torchvision", "torch-fidelity", "numpy")
+    write_json(args.out, record | _source(args, weights, device) | process)
     number = "" if record["score"] is None else f" {record['score']:.3f} ± {record['std_splits']:.3f} over splits"
     print(f"{record['row']}: {record['score_name']}{number or ': ' + status}", file=sys.stderr)
+
+
+def score_repeat(
+    args: argparse.Namespace,
+    repeat: int,
+    training: np.ndarray,
+    classifier: FeatureExtractorBase | None,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Return one repeat's score (none without a classifier), and its distance to the training images (N, H, W, 3).
+
+    Without samples the set is the training images, whose distance to themselves says nothing.
+    """
+    images = load_all(args.samples[repeat]) if args.samples else training
+    about: dict[str, Any] = {"repeat": repeat, "n": min(len(images), args.limit or len(images))}
+    if classifier:
+        title = f"{args.extractor} on {args.about.get('row', 'the set')}, repeat {repeat}"
+        logits = class_logits(classifier, evenly(images, args.limit), device, title, args.batch)
+        about |= inception_score(logits, args.splits)
+        if args.group_size:
+            group = evenly(np.arange(len(images)) // args.group_size, args.limit)
+            about |= error_over_groups(logits, about["score"], group)
+    if args.samples:
+        some = evenly(images, args.nearest)
+        about["nearest"] = summary(distance_to_nearest(some, training, device, "samples to training images"))
+    return about
+
+
+def _source(args: argparse.Namespace, weights: Path | None, device: torch.device) -> dict[str, Any]:
+    """Return what a row comes from: the hashes of its files and of its code, and the kind of device."""
+    files = sorted({path for part in (*args.samples, args.training, args.held_out) for path in part})
+    hashes = {_name(path): sha256_file(path) for path in files}
+    return {
+        "inputs": hashes | ({"weights": sha256_file(weights)} if weights else {}),
+        "code": code_hash("wframe.scores.score", f"wframe.scores.extractors.{args.extractor}"),
+        "device": device.type,
+    }
 
 
 def find_weights(args: argparse.Namespace) -> tuple[Path | None, str]:
@@ -160,11 +166,15 @@ def find_weights(args: argparse.Namespace) -> tuple[Path | None, str]:
     return path, "ok"
 
 
-def read_gate(path: Path | None) -> str:
-    """Return the gate's outcome: "passed", or "not passed: " and the reason."""
-    if path is None:
+def find_gate(args: argparse.Namespace) -> str:
+    """Return "passed", "not passed: " and the reason, "this row", or "none" where a score has no gate."""
+    if args.extractor != "inception":
+        return "none"
+    if args.is_gate:
+        return "this row"
+    if args.gate is None:
         return "not passed: no row of CIFAR-10's real images is given (--gate)"
-    return read_json(path)["gate"]
+    return read_json(args.gate)["gate"]
 
 
 def gate_outcome(record: dict[str, Any]) -> str:
