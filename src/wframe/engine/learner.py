@@ -112,66 +112,68 @@ def _size_of_checkpoint(work: Work, first: int, most: int) -> int | None:
     return min((size for size in sizes if size <= most), default=None)
 
 
+@dataclass
+class _Batch:
+    """Groups that are learned together, and how far they are."""
+
+    work: Work
+    span: range
+    bank: Bank  # in the constants' unit and precision, on the device
+    observed: Observed
+    keys: Tensor
+    state: State
+    history: list[Tensor]  # each iteration's measures, (measure, G)
+    snapshots: list[Tensor]  # the first group's images
+
+
 def _learn_batch(work: Work, span: range, progress: Progress, stop: Stop, attempts: Attempts) -> dict[str, Tensor]:
     """Learn the groups of `span` together; resume from the batch's checkpoint if there is one."""
-    c = work.constants
+    c, image_steps = work.constants, len(span) * work.constants.M * work.constants.L
     path = work.checkpoints / f"{checkpoint.stem(work.key)}-{span.start}-{span.stop}.safetensors"
     saved = checkpoint.load(path, work.key, torch.device("cpu"))
     if saved and saved[1]["t"] == c.T:
-        progress.resume(len(span) * c.M * c.T * c.L)
+        progress.resume(c.T * image_steps)
         return saved[0]
 
-    bank = work.bank.to(c.unit, work.device, c.precision)
-    y = bank.pixels(work.observed[span.start : span.stop], c.unit).to(work.device)
-    observed = observe(bank, c, y)
-    keys = key_tensor(work.keys[span.start : span.stop], work.device)
-    state, history, snapshots = _begin(work, bank, observed, saved)
+    batch = _begin(work, span, saved)
     if saved:
-        attempts.resumed(state.t)
-        work.log(f"{work.title}: groups {span.start}-{span.stop - 1} resume from iteration {state.t} of {c.T}")
-        progress.resume(len(span) * c.M * state.t * c.L)
+        t = batch.state.t
+        attempts.resumed(t)
+        work.log(f"{work.title}: groups {span.start}-{span.stop - 1} resume from iteration {t} of {c.T}")
+        progress.resume(t * image_steps)
 
     last_save = time.monotonic()
-    while state.t < c.T:
-        if (state.diverged >= 0).all():
-            history += [history[-1]] * (c.T - state.t)
-            if span.start == 0:
-                snapshots += [_snapshot(bank, c, state)] * sum(state.t < t <= c.T for t in set(work.snapshots))
-            state = state._replace(t=c.T)
+    while batch.state.t < c.T:
+        if (batch.state.diverged >= 0).all():
+            _repeat_the_last_iteration(batch)
             break
-        state, record = iterate(bank, c, keys, observed, state)
-        history.append(torch.stack([value.double().cpu() for value in record]))
+        record = _iterate(batch)
         attempts.this["iterations"] += 1
-        if work.on_iteration:
-            work.on_iteration(span, state, history[-1])
-        if state.t in work.snapshots and span.start == 0:
-            snapshots.append(_snapshot(bank, c, state))
-        progress.advance(len(span) * c.M * c.L, f"iteration {state.t}, R {_mean_R(record)}")
+        progress.advance(image_steps, f"iteration {batch.state.t}, R {_mean_R(record)}")
         due = time.monotonic() - last_save > work.every
-        if (stop.asked or due) and state.t < c.T:
-            _save(path, work.key, state, history, snapshots)
+        if (stop.asked or due) and batch.state.t < c.T:
+            _save(path, batch)
             attempts.save()
             last_save = time.monotonic()
             if stop.asked:
-                raise Stopped(f"stopped by {stop.asked} after iteration {state.t}; run the same command to continue")
-    images = torch.from_numpy(bank.images(state.x, c.unit))
-    records = torch.stack(history, dim=1)  # (measure, T, G)
-    done = dict(zip(Record._fields, records, strict=True)) | {
-        "images": images,
-        "snapshots": _stack(snapshots, images),
-    }
-    done = {name: value.contiguous() for name, value in done.items()}
+                raise Stopped(
+                    f"stopped by {stop.asked} after iteration {batch.state.t}; run the same command to continue"
+                )
+    done = _result(batch)
     checkpoint.save(path, done, {"key": work.key, "t": c.T})
     attempts.save()
     return done
 
 
-def _begin(
-    work: Work, bank: Bank, observed: Observed, saved: tuple[dict[str, Tensor], dict] | None
-) -> tuple[State, list[Tensor], list[Tensor]]:
-    """Return the state, history of measures and snapshots from which a batch starts or resumes."""
+def _begin(work: Work, span: range, saved: tuple[dict[str, Tensor], dict] | None) -> _Batch:
+    """Return the batch as it starts, or as its checkpoint left it."""
+    c = work.constants
+    bank = work.bank.to(c.unit, work.device, c.precision)
+    y = bank.pixels(work.observed[span.start : span.stop], c.unit).to(work.device)
+    observed = observe(bank, c, y)
+    keys = key_tensor(work.keys[span.start : span.stop], work.device)
     if saved is None:
-        return start(bank, observed), [], []
+        return _Batch(work, span, bank, observed, keys, start(bank, observed), [], [])
     tensors, about = saved
     x = tensors["x"].to(work.device)
     state = State(
@@ -182,19 +184,51 @@ def _begin(
         responses(bank, x.flatten(0, 1)),
         tensors["diverged"].to(work.device),
     )
-    return state, list(tensors["history"]), list(tensors["snapshots"])
+    return _Batch(work, span, bank, observed, keys, state, list(tensors["history"]), list(tensors["snapshots"]))
 
 
-def _save(path: Path, key: str, state: State, history: list[Tensor], snapshots: list[Tensor]) -> None:
+def _iterate(batch: _Batch) -> Record:
+    """Learn for one iteration; keep its measures, and a snapshot where one is asked for."""
+    work = batch.work
+    batch.state, record = iterate(batch.bank, work.constants, batch.keys, batch.observed, batch.state)
+    batch.history.append(torch.stack([value.double().cpu() for value in record]))
+    if work.on_iteration:
+        work.on_iteration(batch.span, batch.state, batch.history[-1])
+    if batch.state.t in work.snapshots and batch.span.start == 0:
+        batch.snapshots.append(_snapshot(batch))
+    return record
+
+
+def _repeat_the_last_iteration(batch: _Batch) -> None:
+    """Fill the remaining iterations with the last one: all groups have diverged, and stay as they are."""
+    t, T = batch.state.t, batch.work.constants.T
+    batch.history += [batch.history[-1]] * (T - t)
+    if batch.span.start == 0:
+        batch.snapshots += [_snapshot(batch)] * sum(t < later <= T for later in set(batch.work.snapshots))
+    batch.state = batch.state._replace(t=T)
+
+
+def _result(batch: _Batch) -> dict[str, Tensor]:
+    """Return a finished batch's images, snapshots, and measures (T, G)."""
+    images = torch.from_numpy(batch.bank.images(batch.state.x, batch.work.constants.unit))
+    records = torch.stack(batch.history, dim=1)  # (measure, T, G)
+    done = dict(zip(Record._fields, records, strict=True))
+    done |= {"images": images, "snapshots": _stack(batch.snapshots, images)}
+    return {name: value.contiguous() for name, value in done.items()}
+
+
+def _save(path: Path, batch: _Batch) -> None:
     """Save a checkpoint of an unfinished batch."""
-    tensors = {"x": state.x, "θ": state.θ, "P": state.P, "diverged": state.diverged, "history": torch.stack(history)}
-    tensors["snapshots"] = _stack(snapshots, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
-    checkpoint.save(path, tensors, {"key": key, "t": state.t})
+    state = batch.state
+    tensors = {"x": state.x, "θ": state.θ, "P": state.P, "diverged": state.diverged}
+    tensors["history"] = torch.stack(batch.history)
+    tensors["snapshots"] = _stack(batch.snapshots, torch.zeros((1, 0, 0, 0, 3), dtype=torch.uint8))
+    checkpoint.save(path, tensors, {"key": batch.work.key, "t": state.t})
 
 
-def _snapshot(bank: Bank, c: Constants, state: State) -> Tensor:
+def _snapshot(batch: _Batch) -> Tensor:
     """Return the first group's chains as images."""
-    return torch.from_numpy(bank.images(state.x[0], c.unit))
+    return torch.from_numpy(batch.bank.images(batch.state.x[0], batch.work.constants.unit))
 
 
 def _stack(snapshots: list[Tensor], like: Tensor) -> Tensor:
