@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,25 @@ class Trained:
     seconds: float  # spent training, in all processes together
 
 
+@dataclass
+class _Training:
+    """A training under way."""
+
+    model: Trainable
+    path: Path  # of its checkpoint
+    measures: tuple[str, ...]  # the names of a step's values
+    history: Tensor  # (t, measures): each step's values
+    snapshots: list[Tensor]  # each (S, 36, S, S, 3) uint8
+    t: int = 0  # steps that have been taken
+    before: float = 0.0  # seconds that earlier processes spent
+    begin: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent training, in all processes together."""
+        return self.before + time.monotonic() - self.begin
+
+
 def train(work: Work) -> Trained:
     """Train from the start, or from the work's checkpoint.
 
@@ -62,55 +81,87 @@ def train(work: Work) -> Trained:
         Stopped: a signal (SIGTERM, SIGUSR1, SIGINT) came; a checkpoint is saved.
     """
     batches, s = work.batches, work.batches.settings
-    module, model = build(batches)
-    path = work.checkpoints / f"{checkpoint.stem(work.key)}.safetensors"
-    t, before, history, snapshots = 0, 0.0, torch.zeros(0, len(module.MEASURES)), [_no_samples(batches.side)]
-    if saved := checkpoint.load(path, work.key, torch.device("cpu")):
-        tensors, about = saved
-        t, before = about["t"], about["seconds"]
-        history, snapshots = tensors.pop("history"), [tensors.pop("snapshots")]
-        model.restore(tensors)
-        print(f"{work.title}: resumes from step {t} of {s.length}", file=sys.stderr, flush=True)
-    first, diverged, recent = t, None, list[Tensor]()
-    begin = last_save = time.monotonic()
-    with stop_on_signal() as stop, Progress(work.title, s.length * s.batch, t * s.batch, unit="images") as progress:
-        while t < s.length:
-            batches.seed("z", t)
-            recent.append(model.step(t, batches))
-            t += 1
-            if t in s.snapshots:
-                snapshots.append(samples(model, batches, SNAPSHOT, "snapshots")[None])
+    run = _begin(work)
+    first, diverged, recent = run.t, None, list[Tensor]()
+    last_save = time.monotonic()
+    with stop_on_signal() as stop, Progress(work.title, s.length * s.batch, run.t * s.batch, unit="images") as progress:
+        while run.t < s.length:
+            recent.append(_step(run, batches))
             due = time.monotonic() - last_save > work.every
-            look = t % MEASURE_EVERY == 0 or t == s.length  # never because of a checkpoint: that is a matter of time
+            look = run.t % MEASURE_EVERY == 0 or run.t == s.length  # never because of a checkpoint: a matter of time
             if not (look or due or stop.asked):
                 continue
-            history = torch.cat([history, torch.stack(recent).cpu()])
-            values = zip(module.MEASURES, history[-1].tolist(), strict=True)
-            progress.advance(len(recent) * s.batch, f"step {t}, {', '.join(f'{k} {v:.3f}' for k, v in values)}")
+            run.history = torch.cat([run.history, torch.stack(recent).cpu()])
+            progress.advance(len(recent) * s.batch, _last_values(run))
             recent = []
-            bad = ~history.isfinite().all(1)
-            if look and bad.any():
-                diverged = 1 + int(bad.nonzero()[0])
+            if look and (diverged := _first_not_finite(run.history)):
                 break
-            if (due or stop.asked) and t < s.length:
-                tensors = model.state() | {"history": history, "snapshots": torch.cat(snapshots)}
-                seconds = before + time.monotonic() - begin
-                checkpoint.save(path, tensors, {"key": work.key, "t": t, "seconds": seconds})
+            if (due or stop.asked) and run.t < s.length:
+                _save(run, work.key)
                 last_save = time.monotonic()
                 if stop.asked:
-                    raise Stopped(f"stopped by {stop.asked} after step {t}; run the same command to continue")
-    measures = pd.DataFrame(history[:diverged].numpy(), columns=list(module.MEASURES))
-    measures.insert(0, "step", np.arange(1, len(measures) + 1))
+                    raise Stopped(f"stopped by {stop.asked} after step {run.t}; run the same command to continue")
     return Trained(
-        samples(model, batches, s.samples, "samples").numpy(),
-        torch.cat(snapshots).numpy(),
-        {name: tensor.detach().cpu() for name, tensor in model.weights().items()},
-        measures,
+        samples(run.model, batches, s.samples, "samples").numpy(),
+        torch.cat(run.snapshots).numpy(),
+        {name: tensor.detach().cpu() for name, tensor in run.model.weights().items()},
+        _table(run, diverged),
         diverged,
         int(first > 0),
-        t - first,
-        before + time.monotonic() - begin,
+        run.t - first,
+        run.seconds,
     )
+
+
+def _begin(work: Work) -> _Training:
+    """Return the training as it starts, or as its checkpoint left it."""
+    module, model = build(work.batches)
+    path = work.checkpoints / f"{checkpoint.stem(work.key)}.safetensors"
+    saved = checkpoint.load(path, work.key, torch.device("cpu"))
+    if not saved:
+        history = torch.zeros(0, len(module.MEASURES))
+        return _Training(model, path, module.MEASURES, history, [_no_samples(work.batches.side)])
+    tensors, about = saved
+    history, snapshots = tensors.pop("history"), tensors.pop("snapshots")
+    model.restore(tensors)
+    t, length = about["t"], work.batches.settings.length
+    print(f"{work.title}: resumes from step {t} of {length}", file=sys.stderr, flush=True)
+    return _Training(model, path, module.MEASURES, history, [snapshots], t, about["seconds"])
+
+
+def _step(run: _Training, batches: Batches) -> Tensor:
+    """Take one step, with a snapshot after it where one is asked for; return its measures, on the device."""
+    batches.seed("z", run.t)
+    measures = run.model.step(run.t, batches)
+    run.t += 1
+    if run.t in batches.settings.snapshots:
+        run.snapshots.append(samples(run.model, batches, SNAPSHOT, "snapshots")[None])
+    return measures
+
+
+def _last_values(run: _Training) -> str:
+    """Return the last step's measures as text."""
+    values = zip(run.measures, run.history[-1].tolist(), strict=True)
+    return f"step {run.t}, {', '.join(f'{name} {value:.3f}' for name, value in values)}"
+
+
+def _first_not_finite(history: Tensor) -> int | None:
+    """Return the first step, counted from 1, with a measure that isn't finite; None if there is none."""
+    bad = ~history.isfinite().all(1)
+    return 1 + int(bad.nonzero()[0]) if bad.any() else None
+
+
+def _save(run: _Training, key: str) -> None:
+    """Save a checkpoint of an unfinished training."""
+    tensors = run.model.state() | {"history": run.history, "snapshots": torch.cat(run.snapshots)}
+    checkpoint.save(run.path, tensors, {"key": key, "t": run.t, "seconds": run.seconds})
+
+
+def _table(run: _Training, diverged: int | None) -> pd.DataFrame:
+    """Return the measures as a table, a row per step, up to the one in which the training diverged."""
+    table = pd.DataFrame(run.history[:diverged].numpy(), columns=list(run.measures))
+    table.insert(0, "step", np.arange(1, len(table) + 1))
+    return table
 
 
 def build(batches: Batches) -> tuple[Any, Trainable]:
