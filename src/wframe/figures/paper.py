@@ -14,11 +14,19 @@ from matplotlib.axes import Axes
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import PAGE, Figure, plain, show, tile
 from wframe.figures.curves import BAND, KEPT, MEDIANS, changes, curves_of, draw_curves, strips
+from wframe.jobs.runs import Run
 from wframe.results.curves import by_group
 from wframe.results.outcomes import DEFINITION, describe, diverged, end
 from wframe.results.store import NotAvailable, Store
 
 ROW = 9  # images side by side
+# Figure 3: each row's method, what its settings' names end with, and its label
+ROWS_OF_3 = (
+    ("frame", "", "FRAME"),
+    ("frame", "-clipped", "FRAME,\nclipped"),
+    ("wframe", "", "wFRAME,\nas printed"),
+    ("wframe", KEPT, "wFRAME,\ndelayed"),
+)
 
 
 def standing_for(store: Store, study: str, name: str) -> str:
@@ -69,62 +77,68 @@ def figure_2(store: Store) -> Figure:
 
 def figure_3(store: Store) -> Figure:
     """Draw Figure 3."""
-    dataset = standing_for(store, "collapse", "sun")
-    circumstances = [
-        ("collapse", dataset, setting)
-        for setting in store.study("collapse").points
-        if not setting.endswith(("-clipped", KEPT))
-    ]
-    if "sizes" in store.edition.studies:
-        sizes = store.study("sizes")
-        circumstances += [
-            ("sizes", name, setting)
-            for name in sizes.datasets
-            for setting in sizes.points
-            if not setting.endswith(KEPT)
-        ]
-    rows = [("frame", "", "FRAME"), ("frame", "-clipped", "FRAME,\nclipped"), ("wframe", "", "wFRAME,\nas printed")]
-    rows.append(("wframe", KEPT, "wFRAME,\ndelayed"))
-    edge = min(PAGE / len(circumstances), 1.5)
-    canvas, grid = plt.subplots(4, len(circumstances), figsize=(PAGE, 4 * edge + 0.4), squeeze=False)
+    circumstances = _circumstances(store)
+    height = len(ROWS_OF_3) * min(PAGE / len(circumstances), 1.5) + 0.4
+    canvas, grid = plt.subplots(len(ROWS_OF_3), len(circumstances), figsize=(PAGE, height), squeeze=False)
     numbers = []
-    for column, (study, name, setting) in enumerate(circumstances):
-        side = store.edition.datasets[name].size
-        label = changes(store, study, setting) or "safe λ, δ"
-        for row, (method, ending, label_of_row) in enumerate(rows):
-            axes = grid[row, column]
-            if row == 0:
-                axes.set_title(f"{label}\n{side}×{side}", fontsize=7)
-            if column == 0:
-                axes.set_ylabel(label_of_row)
+    for column, (study, dataset, setting) in zip(grid.T, circumstances, strict=True):
+        side = store.edition.datasets[dataset].size
+        column[0].set_title(f"{changes(store, study, setting) or 'safe λ, δ'}\n{side}×{side}", fontsize=7)
+        for axes, (method, ending, _) in zip(column, ROWS_OF_3, strict=True):
             try:
-                run = store.run(study, name, method, setting + ending)
+                run = store.run(study, dataset, method, setting + ending)
             except NotAvailable:
                 show(axes, None)
-                if column == 0:  # keep the row's name visible
-                    axes.set_axis_on()
-                    axes.set_box_aspect(1)
-                continue
-            show(axes, store.images(run)[0], store.diverged(run))
-            mine = curves_of(store, run)
-            R, energy = by_group(mine, "R"), by_group(mine, "energy")
-            ends, outcome = end(R).where(~diverged(R, energy), np.inf), describe(R, energy)
-            axes.set_xlabel(f"R = {ends.median():.3g}\n{outcome}".replace("inf", "∞"), fontsize=6)
-            gone = int(diverged(R, energy).sum())
-            numbers.append((study, name, run.setting, method, side, ends.median(), outcome, gone, len(ends)))
-    names = "; ".join(name for _, _, name in rows).replace("\n", " ")
+            else:
+                numbers.append((study, dataset, run.setting, method, side, *_show_end(axes, store, run)))
+    for axes, (_, _, label) in zip(grid[:, 0], ROWS_OF_3, strict=True):
+        _name_row(axes, label)
+    labels = "; ".join(label for _, _, label in ROWS_OF_3).replace("\n", " ")
     return Figure(
         "figure-3",
         "The collapse study",
         "The nine chains of the first group at the end of learning; the median over the first class's groups of R at "
         f"the end (∞ where they diverge), and what became of them. {DEFINITION} Clipping bounds |θ|. The delayed "
         "penalty keeps 𝒫 of the last iteration as it was (before: kept).",
-        f"Sheets of nine images: {len(circumstances)} circumstances; rows {names}.",
+        f"Sheets of nine images: {len(circumstances)} circumstances; rows {labels}.",
         canvas,
         pd.DataFrame(
             numbers, columns=["study", "dataset", "setting", "method", "side", "R", "outcome", "diverged", "groups"]
         ),
     )
+
+
+def _circumstances(store: Store) -> list[tuple[str, str, str]]:
+    """Return the study, dataset and setting of each column of Figure 3: the collapse study's, then other sizes."""
+    found = [
+        ("collapse", standing_for(store, "collapse", "sun"), setting)
+        for setting in store.study("collapse").points
+        if not setting.endswith(("-clipped", KEPT))
+    ]
+    if "sizes" in store.edition.studies:
+        sizes = store.study("sizes")
+        plain_settings = [setting for setting in sizes.points if not setting.endswith(KEPT)]
+        found += [("sizes", dataset, setting) for dataset in sizes.datasets for setting in plain_settings]
+    return found
+
+
+def _show_end(axes: Axes, store: Store, run: Run) -> tuple[float, str, int, int]:
+    """Show a run's images, with R at the end below; return R's median, the outcome, and the groups, lost and all."""
+    show(axes, store.images(run)[0], store.diverged(run))
+    curves = curves_of(store, run)
+    R, energy = by_group(curves, "R"), by_group(curves, "energy")
+    gone = diverged(R, energy)
+    middle, outcome = end(R).where(~gone, np.inf).median(), describe(R, energy)
+    axes.set_xlabel(f"R = {middle:.3g}\n{outcome}".replace("inf", "∞"), fontsize=6)
+    return middle, outcome, int(gone.sum()), len(gone)
+
+
+def _name_row(axes: Axes, label: str) -> None:
+    """Write a row's name beside its first panel, also where that one has nothing to show."""
+    axes.set_ylabel(label)
+    if not axes.axison:
+        axes.set_axis_on()
+        axes.set_box_aspect(1)
 
 
 def figure_4(store: Store) -> Figure:
