@@ -87,10 +87,12 @@ def main(args: argparse.Namespace) -> None:
     begin = time.monotonic()
     about = {key: str(value) for key, value in vars(args).items() if key not in ("out", "manifest", "command", "data")}
     about = {key: value for key, value in about.items() if key not in COLUMNS_OF or getattr(args, key) is not None}
-    about |= _copy_read(args)
+    fetched = _fetched(args)
+    about |= {f"fetched_{key}": str(fetched[key]) for key in ("copy", "source", "hub", "differs") if fetched.get(key)}
+    drop_copies = fetched.get("source", args.source) in WITHOUT_COPIES
     table = args.manifest or args.out.with_suffix(".parquet")
     with atomic_write(args.out) as array, atomic_write(table) as part, Manifest(part) as manifest:
-        prepare(args, array, manifest)
+        prepare(args, array, manifest, drop_copies)
         _refuse_bad_class(args, manifest)
         used = manifest.totals["used"]
         groups = {
@@ -103,15 +105,15 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.path} ({args.class_}): {said}, in {time.monotonic() - begin:.1f} s", file=sys.stderr)
 
 
-def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest") -> None:
-    """Write the images into `array` and their rows into `manifest`, one by one."""
+def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest", drop_copies: bool) -> None:
+    """Write the images into `array` and their rows into `manifest`, one by one; leave out copies if so asked."""
     path = args.path if args.source == "embedded" else str(args.data / args.path)
     spread = args.images is not None and args.pick == "spread"
     # counting a compressed archive takes a pass through it: only where that decides what is picked
     columns = {key: getattr(args, key) for key in COLUMNS_OF if getattr(args, key) is not None}
     total = count(args.source, path, args.class_, **columns) if spread or not is_tar(path) else None
     goal = args.start + args.images if args.images and not spread else total
-    seen: dict[bytes, int] = {}
+    seen: dict[bytes, int] | None = {} if drop_copies else None
     used = 0
     with array.open("wb") as stream:
         _write_header(stream, 0, args.size)
@@ -134,15 +136,12 @@ def prepare(args: argparse.Namespace, array: Path, manifest: "Manifest") -> None
         _write_header(stream, used, args.size)
 
 
-def _copy_read(args: argparse.Namespace) -> dict[str, str]:
-    """Note whether equal files are copies; return which copy of an entry of the registry is read, for the manifest."""
-    args.drop_copies = args.source in WITHOUT_COPIES
+def _fetched(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the record of how an entry of the registry was fetched; an empty one for everything else."""
     if args.source != "registry":
         return {}
     folder = split_place(str(args.data / args.path))[0]
-    stamp = read_stamp(folder.parent, folder.name) or {}
-    args.drop_copies = stamp.get("source") in WITHOUT_COPIES
-    return {f"fetched_{key}": str(stamp[key]) for key in ("copy", "source", "hub", "differs") if stamp.get(key)}
+    return read_stamp(folder.parent, folder.name) or {}
 
 
 class Manifest:
@@ -186,9 +185,11 @@ class Manifest:
 
 
 def _convert(
-    candidate: Candidate, args: argparse.Namespace, seen: dict[bytes, int], used: int
+    candidate: Candidate, args: argparse.Namespace, seen: dict[bytes, int] | None, used: int
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """Return a candidate's row of the manifest, and its pixels (size, size, 3) if it can be used.
+    """Return a candidate's row of the manifest, and its pixels (size, size, 3) if it can be used, as row `used`.
+
+    `seen` has the rows of the files and pixels that were used, by their hash; None where equal ones are no copies.
 
     Raises:
         UserError: the system can't read it, which says nothing of the image.
@@ -200,22 +201,15 @@ def _convert(
         raw = candidate.read()
         sha256 = hashlib.sha256(raw if isinstance(raw, bytes) else raw.tobytes())
         row["sha256"] = sha256.hexdigest()
-        if sha256.digest() in seen:
+        if seen and sha256.digest() in seen:
             return row | {"status": "duplicate", "why": f"same bytes as row {seen[sha256.digest()]}"}, None
         image, mode, notes = decode(raw)
         row |= {"width": image.width, "height": image.height, "mode": mode}
-        box = candidate.box or centre_square(image, args.crop)
-        side = box[2] - box[0]
-        if side < SMALLEST:
-            raise ValueError(f"too small: {image.width}×{image.height}")
-        if args.crop and side < args.crop and not candidate.box:
-            notes.append("smaller than the crop")
-        if side < args.size:
-            notes.append("upsampled")
+        box, more_notes = _part(image, candidate, args)
         # at its edge the resampling sees the pixels around the part, as if the whole image had been resized
         pixels = np.asarray(image.resize((args.size, args.size), Image.Resampling.LANCZOS, box))
-        row |= {"crop": ",".join(map(str, box)), "note": ", ".join(notes)}
-        if args.drop_copies:  # one image saved twice has other bytes (another format, a date), but the same pixels
+        row |= {"crop": ",".join(map(str, box)), "note": ", ".join(notes + more_notes)}
+        if seen is not None:  # one image saved twice has other bytes (another format, a date), but the same pixels
             content = hashlib.sha256(pixels.tobytes()).digest()
             if content in seen:
                 return row | {"status": "duplicate", "why": f"same pixels as row {seen[content]}"}, None
@@ -224,10 +218,35 @@ def _convert(
     except MemoryError:
         raise
     except Exception as error:  # whatever a broken file makes a decoder raise: it is skipped, and counted
-        if isinstance(error, OSError) and error.errno is not None:  # the system's, not a decoder's
-            what = f"{candidate.source}: can't be read ({error.strerror})"
-            raise UserError(f"{what}. Make it readable, and run the same command again.") from error
-        return row | {"why": f"{error}" or type(error).__name__}, None
+        return row | {"why": _why_broken(candidate, error)}, None
+
+
+def _part(
+    image: Image.Image, candidate: Candidate, args: argparse.Namespace
+) -> tuple[tuple[int, int, int, int], list[str]]:
+    """Return the square of an image that is used (left, top, right, bottom), and notes on its size.
+
+    Raises:
+        ValueError: it is too small to show anything.
+    """
+    box = candidate.box or centre_square(image, args.crop)
+    side = box[2] - box[0]
+    if side < SMALLEST:
+        raise ValueError(f"too small: {image.width}×{image.height}")
+    notes = ["smaller than the crop"] if args.crop and side < args.crop and not candidate.box else []
+    return box, notes + (["upsampled"] if side < args.size else [])
+
+
+def _why_broken(candidate: Candidate, error: Exception) -> str:
+    """Return why a candidate can't be used.
+
+    Raises:
+        UserError: the system can't read it, which says nothing of the image.
+    """
+    if isinstance(error, OSError) and error.errno is not None:  # the system's, not a decoder's
+        what = f"{candidate.source}: can't be read ({error.strerror})"
+        raise UserError(f"{what}. Make it readable, and run the same command again.") from error
+    return f"{error}" or type(error).__name__
 
 
 def _write_header(stream: io.BufferedWriter, rows: int, size: int) -> None:
