@@ -144,7 +144,7 @@ def _run(name: str, a: Summary, b: Summary) -> Run:
         return Run(name, "unknown" if other else "identical")
     if set(curves[0]) != set(curves[1]) or any(len(curves[0][g]) != len(curves[1][g]) for g in curves[0]):
         return Run(name, "differs", math.inf, math.inf)
-    pairs = [[(x, y) for x, y in zip(curves[0][g], curves[1][g], strict=True)] for g in curves[0]]
+    pairs = [list(zip(curves[0][g], curves[1][g], strict=True)) for g in curves[0]]
     apart = max(_apart(x, y) for pair in pairs for x, y in pair)
     relative = [[_relative(x, y) for x, y in pair] for pair in pairs]
     largest = max(map(max, relative))
@@ -195,10 +195,17 @@ def _tables(a: Summary, b: Summary, baselines: list[str]) -> list[str]:
             most = BASELINES if mine.get("baseline") in baselines else CLOSE
             for column in dict.fromkeys([*mine, *other]):
                 x, y = mine.get(column), other.get(column)
-                text = isinstance(x, str) or isinstance(y, str) or x is None or y is None
-                if x != y and (text or _relative(x, y) > most):
+                if _differ(x, y, most):
                     found.append(f"{table}, {row}, {column}: {x} and {y}")
     return found
+
+
+def _differ(x: Value, y: Value, most: float) -> bool:
+    """Return whether two values differ: numbers by more than `most` of the larger, texts and gaps at all."""
+    if x == y:
+        return False
+    text = isinstance(x, str) or isinstance(y, str) or x is None or y is None
+    return text or _relative(x, y) > most
 
 
 def _verdicts(a: dict[str, str], b: dict[str, str]) -> list[str]:
