@@ -290,7 +290,9 @@ def test_the_demos_claims(demo: Path):
     assert claims["collapse-frame"]["ours"]["value"] == 1, "FRAME collapses far beyond the safe range"
     assert claims["theory-remark-2"]["verdict"] == "reproduced"
     ordered = claims["order-wframe-frame-wl"]["ours"]
-    assert (ordered["n"], ordered["unit"]) == (1, "repeats"), "one training of each"
+    assert (ordered["n"], ordered["unit"]) == (6, "groups"), "each group is a training of its own"
+    gan = claims["order-dcgan-wframe"]["ours"]
+    assert gan["n"] == 1 and gan["low"] is None, "but DCGAN was trained once"
     assert not any(record["paper"] and record["ours"] for record in claims.values())
     assert claims["fig5-cifar10"]["ours"]["n"] == 6, "two groups of each of three digits"
     assert claims["energy-curve"]["ours"]["n"] == 10, "and two of faces and scenes"
