@@ -59,7 +59,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in ({"Content_Length": str(len(body))} | headers).items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a client that has seen enough hangs up
+            self.wfile.write(body)
 
     def do_GET(self) -> None:
         server, what = self.server, self.path
