@@ -348,7 +348,7 @@ def test_statistics_are_fp32_when_steps_are_bf16():
 
 @pytest.mark.parametrize("β", [0.0, 60.0])
 def test_three_iterations_of_the_engine_are_those_of_the_naive_loop(β: float):
-    """Two implementations of Algorithm 1, one by autograd, with the same noise: in fp64, to fourteen digits or so."""
+    """Two implementations of Algorithm 1, one by autograd, with the same noise: in fp64, to ten digits."""
     c = Constants(T=3, L=4, M=2, beta=β, lambda_=5e-3)
     bank, keys = load_bank(BUILTIN_BANK).to(c.unit, precision="fp64"), key_tensor([7])
     y = random_images(1, c.M, 16, torch.device("cpu")).double()

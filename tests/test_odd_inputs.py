@@ -88,6 +88,20 @@ def test_what_the_system_cannot_read_is_no_bad_image(tmp_path: Path, error: Exce
     assert not (tmp_path / "x.npy").exists()
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.ELOOP])
+def test_one_file_that_may_not_be_read_is_skipped_and_listed(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+):
+    folder, read = images(tmp_path / "m/c", 20), Path.read_bytes
+    error = OSError(number, os.strerror(number))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: raised(error) if path.name == "7.png" else read(path))
+    argv = ["prepare", "--path", str(folder.parent), "--class", "c", "--skip-limit", "0.1"]
+    assert main([*argv, "--out", str(tmp_path / "x.npy")]) == 0
+    rows = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    (skipped,) = [row for row in rows if row["status"] == "skipped"]
+    assert skipped["source"].endswith("7.png") and os.strerror(number) in skipped["why"]
+
+
 def raised(error: Exception) -> bytes:
     raise error
 

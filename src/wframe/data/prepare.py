@@ -4,6 +4,7 @@ Images pass one at a time, so memory stays flat however many there are.
 """
 
 import argparse
+import errno
 import hashlib
 import io
 import json
@@ -29,6 +30,8 @@ from wframe.files import atomic_write
 from wframe.runtime.code import module_names
 from wframe.runtime.progress import Progress
 
+# what is wrong with one file, and not with the disk or the network: it is skipped and counted like a broken one
+OF_THE_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)
 SMALLEST = 8  # pixels; a part below this has nothing to show
 # Where equal files are copies, only the first is used. Rows of CIFAR-10, LSUN and parquet files are the dataset,
 # repeats included.
@@ -192,7 +195,7 @@ def _convert(
     `seen` has the rows of the files and pixels that were used, by their hash; None where equal ones are no copies.
 
     Raises:
-        UserError: the system can't read it, which says nothing of the image.
+        UserError: the disk or the network failed, which says nothing of the image.
     """
     row: dict[str, Any] = {"source": candidate.source, "status": "skipped"}
     try:
@@ -241,11 +244,11 @@ def _why_broken(candidate: Candidate, error: Exception) -> str:
     """Return why a candidate can't be used.
 
     Raises:
-        UserError: the system can't read it, which says nothing of the image.
+        UserError: the disk or the network failed, which says nothing of the image.
     """
-    if isinstance(error, OSError) and error.errno is not None:  # the system's, not a decoder's
-        what = f"{candidate.source}: can't be read ({error.strerror})"
-        raise UserError(f"{what}. Make it readable, and run the same command again.") from error
+    if isinstance(error, OSError) and error.errno not in (None, *OF_THE_FILE):  # the system's, not a decoder's
+        what = f"{candidate.source}: the disk or the network failed ({error.strerror})"
+        raise UserError(f"{what}. Run the same command again once it works.") from error
     return f"{error}" or type(error).__name__
 
 

@@ -47,7 +47,8 @@ def looks(store: Store, study: str) -> Iterator[Figure]:
             f"The images from {names[0]} to {names[-1]}, by measures that aren't R ({METHODS[method]})",
             f"Thin lines are groups ({len(of[names[0]])} in all), the thick one is their median with its 95% interval. "
             "No measure knows the filter bank. The score, if there is one, is that of all groups' images in one split, "
-            "with the jackknife's interval over groups; dotted: the real images'.",
+            "with the jackknife's interval over groups; dotted: the real images'. A group that diverged counts with "
+            "the images that it had before.",
             "; ".join(f"{row.measure} under {row.setting} {number(row.value)}" for row in numbers.itertuples()) + ".",
             canvas,
             numbers,

@@ -7,6 +7,7 @@ both). The setting `observed` has the score of the groups' real images.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,9 @@ def main(args: argparse.Namespace) -> None:
     """Write the table."""
     configure_process(args.threads)
     store = Store(args.results, load_made(args.results))
-    weights, _ = find_weights(args) if args.extractor else (None, "")
+    weights, status = find_weights(args) if args.extractor else (None, "no classifier is given")
+    if not weights:
+        print(f"no score: {status}", file=sys.stderr)
     classifier = load_classifier(args.extractor, weights, CPU) if weights else None
     tables: list[pd.DataFrame] = []
     for setting, method in dict.fromkeys((run.setting, run.method) for run in store.runs(args.study)):
