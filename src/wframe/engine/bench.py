@@ -164,10 +164,10 @@ class Bench:
         return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "side": side}
 
     def convolutions(self, side: int, precision: str) -> list[tuple[int, Callable[[], Any]]]:
-        """Return the bank's convolutions of many channels on random images: their operations, and a call of each."""
+        """Return a Langevin step's eight convolutions on random images: their operations, and a call of each."""
         images, type_ = self.batch(side) * Constants().M, torch.bfloat16 if precision == "bf16" else torch.float32
         found: list[tuple[int, Callable[[], Any]]] = []
-        for inputs, outputs, halved in LAYERS[1:]:
+        for inputs, outputs, halved in [*LAYERS, *((outputs, inputs, halved) for inputs, outputs, halved in LAYERS)]:
             x = torch.randn(images, inputs, side // halved, side // halved, device=self.device, dtype=type_)
             w = torch.randn(outputs, inputs, 3, 3, device=self.device, dtype=type_)
             x, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, w))
@@ -182,34 +182,38 @@ class Bench:
     def ceiling(self, side: int, precision: str) -> dict[str, float]:
         """Return the engine's convolution rate and the ceilings' rates in TFLOP/s, measured in turn, and their ratios.
 
-        The ceilings are a large matrix product and the best single convolution at these shapes, in the engine's
-        precision. `iteration` is a whole iteration of FRAME (L = 50) with its noise, updates and measures, counting
-        convolutions only.
+        The ceilings are a large matrix product and, of a Langevin step's convolutions in the engine's precision, the
+        best one and all eight (`convolutions`), each called alone. `iteration` is a whole iteration of FRAME (L = 50)
+        with its noise, updates and measures, counting convolutions only.
         """
         c, groups = Constants(T=1, L=50, beta=0.0, precision=precision), self.batch(side)
         n = 8192 if self.device.type == "cuda" else 1536
         a = torch.randn(n, n, device=self.device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
         layers, whole = self.convolutions(side, precision), self.engine(groups, side, c)
-        rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "iteration": []}
+        rates: dict[str, list[float]] = {"matrix": [], "convolution": [], "convolutions": [], "iteration": []}
         work = learning_flops(side, groups * c.M, 1, c.L, penalty=None).total
         with torch.inference_mode(), self.tf32(precision):
             for turn in range(self.pairs + 1):
                 torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
                 product = seconds(partial(torch.matmul, a, a))
                 torch.backends.cuda.matmul.allow_tf32 = False
-                best = max(flops / seconds(run) for flops, run in layers)
+                took = [(flops, seconds(run)) for flops, run in layers]
                 iteration = work / seconds(whole)
                 if turn:  # the first turn is a warm-up
                     rates["matrix"].append(2 * n**3 / product)
-                    rates["convolution"].append(best)
+                    rates["convolution"].append(max(flops / time for flops, time in took))
+                    rates["convolutions"].append(sum(flops for flops, _ in took) / sum(time for _, time in took))
                     rates["iteration"].append(iteration)
         middle = {name: statistics.median(values) for name, values in rates.items()}
-        over = [i / m for i, m in zip(rates["iteration"], rates["matrix"], strict=True)]
-        over_best = [i / m for i, m in zip(rates["iteration"], rates["convolution"], strict=True)]
+
+        def over(part: str, whole: str) -> float:
+            return statistics.median(a / b for a, b in zip(rates[part], rates[whole], strict=True))
+
         return {
             **{f"{name}_tflops": value / 1e12 for name, value in middle.items()},
-            "iteration_over_matrix": statistics.median(over),
-            "iteration_over_convolution": statistics.median(over_best),
+            "iteration_over_matrix": over("iteration", "matrix"),
+            "iteration_over_convolution": over("iteration", "convolution"),
+            "convolutions_over_convolution": over("convolutions", "convolution"),
         }
 
     def wframe_over_frame(self, side: int, precision: str) -> dict[str, Any]:
@@ -251,20 +255,25 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     canvas, (speed, rate, growth) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     names = {"one_group": "one group", "batch": "batch,\n32×32", "batch_64": "batch,\n64×64"}
     of = figures["precisions"]
-    parts = {"matrix": "matrix product", "convolution": "best convolution", "iteration": "whole iteration"}
+    parts = {
+        "matrix": "matrix\nproduct",
+        "convolution": "best\nconvolution",
+        "convolutions": "a step's\nconvolutions",
+        "iteration": "whole\niteration",
+    }
     width = 0.8 / len(of)
     for k, (precision, measured) in enumerate(of.items()):
-        place = [index + width * k for index in range(3)]
+        place = [index + width * k for index in range(4)]
         middle = [measured[name]["median"] for name in names]
         low = [measured[name]["median"] - measured[name]["low"] for name in names]
         high = [measured[name]["high"] - measured[name]["median"] for name in names]
-        speed.bar(place, middle, yerr=[low, high], width=0.9 * width, label=precision)
+        speed.bar(place[:3], middle, yerr=[low, high], width=0.9 * width, label=precision)
         rate.bar(place, [measured["ceiling"][f"{part}_tflops"] for part in parts], width=0.9 * width, label=precision)
     speed.set_xticks([index + 0.4 - width / 2 for index in range(3)], list(names.values()), fontsize=8)
     speed.axhline(1, color="black", lw=0.5)
     speed.set_title("speed-up over the naive fp32 loop", fontsize=9)
     speed.legend(fontsize=7)
-    rate.set_xticks([index + 0.4 - width / 2 for index in range(3)], list(parts.values()), fontsize=7)
+    rate.set_xticks([index + 0.4 - width / 2 for index in range(4)], list(parts.values()), fontsize=7)
     rate.set_title("TFLOP/s at 32×32", fontsize=9)
     rate.legend(fontsize=7)
     for (name, points), style in zip(figures["growth"].items(), ("o-", "s--", "^:"), strict=True):

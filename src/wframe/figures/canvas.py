@@ -82,6 +82,7 @@ def save(figure: Figure, folder: Path) -> dict[str, Any]:
         figure.numbers.to_csv(part, index=False, float_format="%.6g")
     with atomic_write(folder / f"{figure.name}.pdf") as part:
         figure.canvas.savefig(part, format="pdf", metadata={"CreationDate": None})
+    figure.canvas.set_layout_engine("none")  # keep the layout that it has now: finding it takes as long as drawing
     with atomic_write(folder / f"{figure.name}.png") as part:
         figure.canvas.savefig(part, format="png", dpi=200, metadata={"Software": None})
     plt.close(figure.canvas)
