@@ -89,7 +89,7 @@ def test_relu_gate_and_head(dtype: torch.dtype):
     assert torch.equal(kernels.gate_(d.clone(memory_format=torch.preserve_format), a), d * (a > 0))
     for side in (4, 1):
         θ = random(2, 128, side, side, dtype=torch.float32, seed=3)
-        assert torch.equal(kernels.head(a, θ).cpu(), layers.spread(θ.cpu(), a.cpu(), LAST))
+        assert torch.equal(kernels.head(a, θ).cpu(), layers.head(θ.cpu(), a.cpu(), LAST))
     assert close(kernels.relu_(a.clone(memory_format=torch.preserve_format), b), (a + b[:, None, None]).relu(), dtype)
 
 

@@ -49,7 +49,7 @@ def pull(bank: Bank, r: Responses, cotangent: Tensor) -> Tensor:
     The cotangent is (N, K, h, w), or one for each group of images: (G, K, h, w) or (G, K, 1, 1).
     """
     w1, w2, w3, w4 = bank.transposed
-    d = conv2d(layers.spread(cotangent, r.F, bank.layout), w4, padding=1)
+    d = conv2d(layers.head(cotangent, r.F, bank.layout), w4, padding=1)
     d = conv2d(layers.gate(d, r.open3), w3, padding=1)
     d = conv2d(layers.unpool(d, r.pooled, r.where), w2, padding=1)
     return layers.last(d, r.open1, w1)

@@ -70,7 +70,7 @@ def gate(d: Tensor, a: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward(d, a, 0)
 
 
-def spread(θ: Tensor, F: Tensor, layout: torch.memory_format) -> Tensor:
+def head(θ: Tensor, F: Tensor, layout: torch.memory_format) -> Tensor:
     """Return each image's θ where its response is above 0: θ (G, K, h, w) or (G, K, 1, 1), F (G·M, K, h, w)."""
     if fused(F):
         from wframe.model import kernels

@@ -66,7 +66,7 @@ def write_reference(path: Path, summary: Summary) -> None:
         part.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
-class Run(NamedTuple):
+class RunDifference(NamedTuple):
     """How far apart two runs are."""
 
     name: str
@@ -81,7 +81,7 @@ class Run(NamedTuple):
 class Comparison(NamedTuple):
     """How far apart two results are."""
 
-    runs: list[Run]
+    runs: list[RunDifference]
     baselines: list[str]  # whose samples have other bytes
     inputs: list[str]  # images or bank with other bytes
     tables: list[str]  # values that differ by more than rounding
@@ -137,23 +137,23 @@ def _other_bytes(a: Summary, b: Summary, *beginnings: str) -> list[str]:
     return [name for name in both if name.startswith(beginnings) and a["hashes"][name] != b["hashes"][name]]
 
 
-def _run(name: str, a: Summary, b: Summary) -> Run:
+def _run(name: str, a: Summary, b: Summary) -> RunDifference:
     curves = a["curves"].get(name), b["curves"].get(name)
     other = bool(_other_bytes(a, b, f"runs/{name}/"))
     if curves[0] is None or curves[1] is None:
-        return Run(name, "unknown" if other else "identical")
+        return RunDifference(name, "unknown" if other else "identical")
     if set(curves[0]) != set(curves[1]) or any(len(curves[0][g]) != len(curves[1][g]) for g in curves[0]):
-        return Run(name, "differs", math.inf, math.inf)
+        return RunDifference(name, "differs", math.inf, math.inf)
     pairs = [list(zip(curves[0][g], curves[1][g], strict=True)) for g in curves[0]]
     apart = max(_apart(x, y) for pair in pairs for x, y in pair)
     relative = [[_relative(x, y) for x, y in pair] for pair in pairs]
     largest = max(map(max, relative))
     if largest == 0:
-        return Run(name, "differs" if other else "identical")
+        return RunDifference(name, "differs" if other else "identical")
     jumps = [t for t in map(_jump, relative) if t is not None]
     if jumps:
-        return Run(name, "differs", apart, largest, min(jumps))
-    return Run(name, "rounding" if largest <= CLOSE else "grown", apart, largest)
+        return RunDifference(name, "differs", apart, largest, min(jumps))
+    return RunDifference(name, "rounding" if largest <= CLOSE else "grown", apart, largest)
 
 
 def _jump(relative: list[float]) -> int | None:
@@ -242,7 +242,7 @@ def details(found: Comparison) -> list[str]:
     return lines
 
 
-def _of_run(run: Run) -> str:
+def _of_run(run: RunDifference) -> str:
     if run.state == "unknown":
         return f"{run.name}: other bytes (a manifest has no curves)"
     said = {
