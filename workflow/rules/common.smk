@@ -20,8 +20,7 @@ from wframe.errors import UserError
 from wframe.files import read_json, read_yaml
 from wframe.jobs import inputs, left_out, options, paths, runs
 from wframe.jobs.rules import Rules, forks, image
-from wframe.record.stamps import explain
-from wframe.record.sweep import litter, sweep
+from wframe.record.refusals import begin
 from wframe.runtime import forkserver
 
 # a cluster's warning before a time limit goes to all processes; only training handles it
@@ -80,9 +79,9 @@ def of_made(function, *arguments):
     return call
 
 
-# before anything runs: refuse results that have changed, and mark stale ones to be remade
+# before anything runs: refuse what can't be right, and mark stale results to be remade
 if workflow.is_main_process and "WFRAME_NO_SWEEP" not in os.environ:
-    litter(remove=True)
-    _, drifted = sweep(EDITION)
-    if drifted:
-        raise WorkflowError(explain(drifted))
+    try:
+        begin(EDITION, sys.argv[1:])
+    except UserError as error:
+        raise WorkflowError(str(error))

@@ -93,7 +93,7 @@ rule quality:
 rule looks:
     """Measure what a study's settings do to the images, and the classifier's score, where the edition has scores."""
     input:
-        samples=of_made(runs.study_files, "safetensors"),
+        samples=of_made(runs.run_files, "safetensors"),
         observed=of_made(runs.observed_files),
         weights=paths.weights_record(EDITION),
         config="results/config.yaml",

@@ -10,7 +10,7 @@ OUTPUTS: results/studies/{study}.parquet, results/tables/{study}.csv and .tex,
 rule summarise:
     """Join all curves of a study in one tidy table, and make its table of final values with paired differences."""
     input:
-        of_made(runs.study_files, "parquet"),
+        of_made(runs.run_files, "parquet"),
     output:
         curves="results/studies/{study}.parquet",
         table="results/tables/{study}.csv",
@@ -33,7 +33,7 @@ rule figures:
     """Draw the figures of a study, each as PNG and PDF with its numbers as CSV; `index.json` lists them."""
     input:
         curves="results/studies/{study}.parquet",
-        images=of_made(runs.study_files, "safetensors"),
+        images=of_made(runs.run_files, "safetensors"),
         measurements=of_made(paths.shown_in_figures),
         config="results/config.yaml",
         left_out=ancient(INPUTS_RECORD),

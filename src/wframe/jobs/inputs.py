@@ -1,7 +1,10 @@
 """What each rule depends on besides its options: files, code, content. All take the edition and the wildcards."""
 
+import json
 import os
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from wframe.config.edition import Edition
 from wframe.data.fingerprint import fingerprint
@@ -10,7 +13,7 @@ from wframe.data.registry import REGISTRY, known
 from wframe.errors import UserError
 from wframe.files import read_json, sha256_file, sha256_json
 from wframe.jobs.left_out import without
-from wframe.jobs.paths import INPUTS_RECORD, WEIGHTS_RECORD, fetched
+from wframe.jobs.paths import BANK, INPUTS_RECORD, WEIGHTS_RECORD, fetched
 from wframe.jobs.runs import score_row
 from wframe.runtime.code import code_hash
 from wframe.runtime.machine import versions
@@ -76,15 +79,35 @@ def as_planned(edition: Edition) -> Edition:
 
 
 def bank_files(edition: Edition) -> list[str]:
-    """Return the files the bank is made from: fetch stamps, else the weights file; none for the builtin bank."""
-    if edition.bank.inputs:
-        return fetched(edition, edition.bank.inputs)
-    return [str(edition.data_path(edition.bank.weights))] if edition.bank.weights else []
+    """Return the stamps of the inputs that must be fetched before the bank can be made.
+
+    A weights file that isn't fetched isn't among them: were it missing, Snakemake would take an old bank for a file
+    that no rule makes. Its content is a part of the key.
+    """
+    return fetched(edition, edition.bank.inputs)
 
 
 def bank_content(edition: Edition) -> str | None:
-    """Return the hash of the builtin bank if the edition uses it."""
-    return sha256_file(BUILTIN_BANK) if edition.bank.source == "builtin" else None
+    """Return the hash of what the bank is made from, `missing` if it isn't there; None where it is fetched.
+
+    It doesn't change for a weights file that was deleted after the bank was made from it.
+    """
+    if edition.bank.source == "builtin":
+        return sha256_file(BUILTIN_BANK)
+    if edition.bank.inputs or edition.bank.weights is None:
+        return None
+    path = edition.data_path(edition.bank.weights)
+    return sha256_file(path) if path.is_file() else bank_source() or "missing"
+
+
+def bank_source() -> str | None:
+    """Return the hash of the weights file that the bank in `results` was made from; None if there is none on record."""
+    try:
+        with safe_open(BANK, "np") as file:
+            about = json.loads((file.metadata() or {})["wframe"])
+        return str(about["source_sha256"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def weights_content(edition: Edition) -> str:

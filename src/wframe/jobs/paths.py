@@ -2,6 +2,7 @@
 
 from wframe.config.edition import Edition
 
+BANK = "results/bank.safetensors"
 CHECKPOINTS = "results/checkpoints"
 GAIN = "results/measurements/gain.csv"
 INPUTS_RECORD = "results/inputs.json"

@@ -57,11 +57,6 @@ def run_files(edition: Edition, ending: str, study: str | None = None) -> list[s
     return [file for run in runs(edition, study) for file in run.files(ending)]
 
 
-def study_files(edition: Edition, ending: str, study: str) -> list[str]:
-    """Return the same of one study, for a rule with the study as its wildcard."""
-    return run_files(edition, ending, study)
-
-
 def count_groups(edition: Edition, study: str, dataset: str) -> int | None:
     """Return how many groups of each class a study learns; None if unknown before preparation."""
     images, limit = edition.datasets[dataset].images, edition.studies[study].groups
