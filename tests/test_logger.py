@@ -3,9 +3,12 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 SNAKEFILE = """
 rule all:
@@ -44,6 +47,23 @@ def test_a_log_has_a_line_for_each_job(tmp_path: Path):
 def test_an_error_is_shown_in_full(tmp_path: Path):
     status, said = run(*argv(tmp_path, fails="b"))
     assert status != 0 and "Error in rule make" in said and "because b" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_says_how_to_go_on(tmp_path: Path, stop: signal.Signals):
+    command = argv(tmp_path)
+    rules = (tmp_path / "Snakefile").read_text().replace('shell: "', """shell: "trap '' INT; echo begun; sleep 2; """)
+    (tmp_path / "Snakefile").write_text(rules)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout
+    said = ""
+    while "begun" not in said and (line := process.stdout.readline()):
+        said += line
+    process.send_signal(stop)
+    said += process.communicate()[0]
+    assert process.returncode != 0 and said.strip().endswith("Stopped. Run the same command again to resume.")
+    assert said.count("Will exit after finishing") + said.count("Terminating processes") == 1
+    assert "WorkflowError" not in said and "Traceback" not in said
 
 
 def test_a_terminal_has_bars(tmp_path: Path):

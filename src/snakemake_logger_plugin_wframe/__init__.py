@@ -19,6 +19,10 @@ NOISE = re.compile(
     r"Using profile|Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs"
     r"|Execute \d+|Conda environments|host:|Updating checkpoint|None$|$"
 )
+# of a run that is stopped: what Snakemake says (the first more than once), and how it ends
+STOPPING = re.compile(r"Will exit after finishing|Terminating processes on user request|Cancelling snakemake on user")
+NOT_ALL = "At least one job did not complete successfully"
+RESUME = "Stopped. Run the same command again to resume."
 SAID = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
 
 
@@ -32,9 +36,12 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, str] = {}
         self.inputs: dict[int, list[str]] = {}
         self.done = self.total = 0
+        self.stopping: set[str] = set()  # what was said about it
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one event or message."""
+        if self.repeats(record):
+            return
         if self.bars:
             self.bars.emit(record)
             return
@@ -44,6 +51,17 @@ class LogHandler(LogHandlerBase):
                 print(text, file=sys.stdout if self.common_settings.stdout else sys.stderr, flush=True)
         except Exception:  # a log must not stop a run
             self.handleError(record)
+
+    def repeats(self, record: logging.LogRecord) -> bool:
+        """Return whether a stopped run has said this before; the last thing that it says becomes how to go on."""
+        text = str(record.msg)
+        if self.stopping and NOT_ALL in text:
+            record.msg, record.args = RESUME, ()
+        if not STOPPING.match(text):
+            return False
+        said = text in self.stopping
+        self.stopping.add(text)
+        return said
 
     def line(self, record: logging.LogRecord) -> str | None:
         """Return the line of an event or message; None where there is nothing to say."""
