@@ -100,7 +100,8 @@ def reconstructed(store: Store) -> Iterator[Figure]:
             f"{name}-reconstructions",
             f"{entry.title or name}: reconstructions of images that it wasn't trained on",
             "x → z → x̂; FRAME and wFRAME: L Langevin steps from the image itself, under the θ learned from nine of "
-            "these images. Each number is the mean distance from the image, in grey levels.",
+            "these images. Each number is the mean distance from the image, in grey levels; all rows are of the same "
+            f"n = {table['index'].nunique()} images.",
             f"Rows of images: {', '.join(titles.get(whose, whose) for whose in rows)}.",
             canvas,
             table,

@@ -4,7 +4,7 @@
 are x → z → x̂ of a baseline with an encoder (ALI), and what FRAME and wFRAME make of the same images: each learns θ from
 nine of them, then L Langevin steps start at the images themselves. (Neither is told the images otherwise: the baseline
 sees them once, FRAME's θ is learned from them.) Beside them stand the nearest training image, another held-out
-image, and one grey level: what is no reconstruction at all.
+image, and one grey level: what is no reconstruction at all. All rows of the table are of the same images.
 """
 
 import argparse
@@ -43,10 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--held-out", type=Path, nargs="+", required=True, help="real images; those trained on don't count")
     add("--training", type=Path, nargs="+", required=True, help="the prepared arrays that it was trained on")
     add("--images", type=int, help="only this many images of each array, the first, were trained on")
-    add("--count", type=int, default=90, help="held-out images to reconstruct, drawn at random")
     add("--bank", type=Path, required=True, help="the bank file, for FRAME and wFRAME")
     add("--constants", type=json.loads, default={}, help="Algorithm 1's constants as JSON; FRAME has β = 0")
-    add("--groups", type=int, default=1, help="groups of nine of these images that FRAME and wFRAME learn")
+    add("--groups", type=int, default=1, help="groups of nine held-out images, drawn at random, to reconstruct")
     add("--threads", type=int, help="CPU threads; default: all that this process may use")
     add("--out", type=Path, required=True, help="the table to write (.csv: whose, index, distance), images beside it")
 
@@ -58,7 +57,9 @@ def main(args: argparse.Namespace) -> None:
     held_out = unseen(load_all(args.held_out), training)
     if len(held_out) < 2:
         raise UserError(f"{args.held_out[0]}: all its images were trained on, so that none can be held out")
-    x = np.random.default_rng(0).permutation(held_out)[: args.count]
+    wframe = Constants(**Learning.model_validate(args.constants).model_dump())
+    x = np.random.default_rng(0).permutation(held_out)[: args.groups * wframe.M]
+    x = x[: len(x) // wframe.M * wframe.M or None]  # fewer than a group: without FRAME and wFRAME
     model = load(args.weights, torch.device("cpu"))
     if not hasattr(model, "reconstruct"):
         raise UserError(f"{args.weights}: this model has no encoder, so it reconstructs nothing")
@@ -67,9 +68,8 @@ def main(args: argparse.Namespace) -> None:
     made = {args.name: to_images(pixels).numpy()}
     failed = {args.name: ~pixels.isfinite().flatten(1).all(1).numpy()}
     bank = load_bank(args.bank)
-    wframe = Constants(**Learning.model_validate(args.constants).model_dump())
     for method, constants in (("frame", wframe._replace(beta=0.0)), ("wframe", wframe)):
-        made[method], failed[method] = by_langevin(x, bank, constants, args.groups, method)
+        made[method], failed[method] = by_langevin(x, bank, constants, method)
     made["nearest training image"] = training[nearest(x, training)]
     made["another held-out image"] = np.roll(x, 1, axis=0)
     made["its mean colour"] = np.broadcast_to(x.mean((1, 2), keepdims=True).round().astype(np.uint8), x.shape)
@@ -102,15 +102,13 @@ def nearest(x: np.ndarray, training: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def by_langevin(
-    images: np.ndarray, bank: Bank, constants: Constants, groups: int, title: str
-) -> tuple[np.ndarray, np.ndarray]:
+def by_langevin(images: np.ndarray, bank: Bank, constants: Constants, title: str) -> tuple[np.ndarray, np.ndarray]:
     """Return where L Langevin steps lead from images themselves, under the θ that Algorithm 1 learns from them.
 
     The second array says which images failed: their group diverged. They are grey, since the chains of such a group
     are held where they began, at the images themselves.
     """
-    c, groups = constants, min(groups, len(images) // constants.M)
+    c, groups = constants, len(images) // constants.M
     if groups == 0:
         return images[:0], np.zeros(0, bool)
     bank = bank.to(c.unit)
