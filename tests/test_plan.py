@@ -1,5 +1,6 @@
 """What an edition costs, and how its runs are cut into jobs."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,12 @@ def test_the_papers_plan_is_printed(capsys: pytest.CaptureFixture, tmp_path: Pat
     assert row[:5] == ["whole", "cifar10-unlabelled", "wframe", "32", "5,556"]
     assert float(row[5]) == pytest.approx(5556 * 9 * 100 * 103 * 192.3e6 / 1e15, rel=0.01)
     assert "H200" in text and "Total:" in text
+
+
+def test_a_short_plan_is_in_seconds(capsys: pytest.CaptureFixture, tmp_path: Path):
+    argv = ["plan", "--configfile", str(ROOT / "config/demo.yaml"), "--on", "H100", "--results", str(tmp_path)]
+    assert main(argv) == 0
+    assert re.search(r"Total: \d+\.\d s of training in", capsys.readouterr().out)
 
 
 def test_this_machine_is_measured(capsys: pytest.CaptureFixture, tmp_path: Path):

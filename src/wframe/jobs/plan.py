@@ -24,6 +24,7 @@ from wframe.engine.speed import device_name, measure_rate
 from wframe.jobs.gather import in_order
 from wframe.jobs.runs import count_groups, run_flops, runs
 from wframe.model.cost import Flops
+from wframe.runtime.durations import duration
 from wframe.runtime.machine import native_bf16
 from wframe.runtime.process import choose_device, configure_process
 
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print one row per study, dataset and method, and one per baseline: operations, memory, jobs, hours."""
+    """Print one row per study, dataset and method, and one per baseline: operations, memory, jobs, time."""
     edition = editions.load(args.configfile)
     clock = on_gpu(args.on) if args.on else on_this_machine()
     rows = [row for study in edition.studies for row in study_rows(edition, study, args.results, clock)]
@@ -52,14 +53,14 @@ def main(args: argparse.Namespace) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(as_table(rows))
     total = sum(row["seconds"] for row in rows)
-    console.print(f"Total: {total / 3600:,.2f} h of training in {sum(row['jobs'] for row in rows):,} jobs.")
+    console.print(f"Total: {duration(total)} of training in {sum(row['jobs'] for row in rows):,} jobs.")
     for line in about(args.on) if args.on else about_here(edition, clock):
         console.print(line)
     if others:
         console.print(baselines_table(others))
         total = sum(row["seconds"] for row in others)
         console.print(
-            f"Total: {total / 3600:,.2f} h of training baselines, at the same rate. Images that climb a classifier's "
+            f"Total: {duration(total)} of training baselines, at the same rate. Images that climb a classifier's "
             "score (WINN's) are taken to climb as far as they may; most stop earlier."
         )
     if edition.inputs():
@@ -86,16 +87,16 @@ def on_this_machine() -> Clock:
 
 
 def about(gpu: str) -> list[str]:
-    """Say what the hours on a named GPU rest on."""
+    """Say what the times on a named GPU rest on."""
     rates = DEVICES[gpu]
     return [
-        f"Hours on one {gpu}: {rates.fp32:g} (fp32), {rates.tf32:g} (tf32) and {rates.bf16:g} (bf16) TFLOP/s as "
+        f"Times on one {gpu}: {rates.fp32:g} (fp32), {rates.tf32:g} (tf32) and {rates.bf16:g} (bf16) TFLOP/s as "
         f"published, taking the share of it that an H100 reached. `wframe bench` on that GPU measures its own."
     ]
 
 
 def about_here(edition: Edition, clock: Clock) -> list[str]:
-    """Say what the hours on this machine rest on, and what another precision would gain."""
+    """Say what the times on this machine rest on, and what another precision would gain."""
     sides = sorted({edition.datasets[name].size for study in edition.studies.values() for name in study.datasets})
     used = {
         edition.constants(study, dataset, setting, "wframe").precision
@@ -106,7 +107,7 @@ def about_here(edition: Edition, clock: Clock) -> list[str]:
     one = Flops(10**9, 0)
     rates = {(side, name): 1 / clock(one, side, name) for side in sides for name in sorted(used | {"fp32", "bf16"})}
     measured = ", ".join(f"{rate:,.0f} GFLOP/s at {side}×{side} in {name}" for (side, name), rate in rates.items())
-    lines = [f"Hours on this machine ({device_name(choose_device('auto'))}), measured briefly just now: {measured}."]
+    lines = [f"Times on this machine ({device_name(choose_device('auto'))}), measured briefly just now: {measured}."]
     if "bf16" in used and not native_bf16():
         lines.append("This processor has no bf16 of its own: it is emulated, and slower than fp32.")
     if "bf16" not in used and (gain := rates[sides[0], "bf16"] / rates[sides[0], "fp32"]) > 1.1:
@@ -187,7 +188,7 @@ def as_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold")
     for title in ("study", "dataset", "method"):
         table.add_column(title)
-    for title in ("side", "groups", "PFLOP", "GB per 100 groups", "jobs", "hours"):
+    for title in ("side", "groups", "PFLOP", "GB per 100 groups", "jobs", "time"):
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(
@@ -199,7 +200,7 @@ def as_table(rows: list[dict[str, Any]]) -> Table:
             f"{row['flops'] / 1e15:,.4g}",
             f"{row['bytes'] * 100 / 1e9:.2f}",
             f"{row['jobs']:,}",
-            f"{row['seconds'] / 3600:,.3g}",
+            duration(row["seconds"]),
         )
     return table
 
@@ -209,7 +210,7 @@ def baselines_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold")
     for title in ("baseline", "model"):
         table.add_column(title)
-    for title in ("side", "steps", "repeats", "PFLOP", "GB", "hours"):
+    for title in ("side", "steps", "repeats", "PFLOP", "GB", "time"):
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(
@@ -220,6 +221,6 @@ def baselines_table(rows: list[dict[str, Any]]) -> Table:
             str(row["repeats"]),
             f"{row['flops'] / 1e15:,.4g}",
             f"{row['bytes'] / 1e9:.2f}",
-            f"{row['seconds'] / 3600:,.3g}",
+            duration(row["seconds"]),
         )
     return table

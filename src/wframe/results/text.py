@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from wframe.runtime.durations import duration as duration
+
 SYMBOLS = {"sigma": "σ", "beta": "β", "delta": "δ", "lambda": "λ"}  # the paper's, by their names in a configuration
 
 
@@ -24,12 +26,3 @@ def number(value: Any, digits: int = 3) -> str:
     else:
         text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
     return text.replace("-", "−")
-
-
-def duration(seconds: float) -> str:
-    """Format a duration."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -21,7 +21,7 @@ from wframe.files import read_json
 from wframe.jobs.left_out import load_made
 from wframe.jobs.plan import groups_of_class
 from wframe.jobs.runs import Run, run_flops, runs
-from wframe.results.text import duration
+from wframe.runtime.durations import duration
 from wframe.runtime.progress import last_report
 
 # a job whose log is older than this is no longer at work: training writes a line every quarter of a minute
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> None:
         UserError: nothing has been run in this folder.
     """
     if not (args.results / "config.yaml").exists():
-        raise UserError(f"{args.results}: no run has been started here (there is no config.yaml). Say --results.")
+        raise UserError(f"{args.results}: no run has been started here (there is no config.yaml). Pass --results.")
     edition = load_made(args.results)
     works = [of_run(args.results, edition, run) for run in runs(edition)]
     works += [of_baseline(args.results, edition, name) for name in edition.baselines]
