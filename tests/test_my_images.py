@@ -18,10 +18,10 @@ from PIL import Image
 
 from wframe.__main__ import main
 from wframe.config.edition import check, load
-from wframe.data.look import file_names, look
+from wframe.data.look import Found, file_names, look
 from wframe.data.readers import candidates
 from wframe.errors import UserError
-from wframe.use.my_images import write
+from wframe.use.my_images import describe, write
 
 ODD = ("Big cats (2), white", "sea/küste & 'Meer'", "all")
 
@@ -47,6 +47,14 @@ def fill(root: Path, *folders: str, images: int = 9) -> Path:
     return root
 
 
+def break_some(folder: Path) -> None:
+    """Add a JPEG that is cut off, and an image too small to show anything."""
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).convert("RGB").save(buffer, "JPEG")
+    (folder / "10.jpg").write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    Image.new("RGB", (6, 6)).save(folder / "11.png")
+
+
 def my_images(*options: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, in a process of its own."""
     argv = [sys.executable, "-m", "wframe", "my-images", *map(str, options)]
@@ -56,11 +64,14 @@ def my_images(*options: object, cwd: Path | None = None) -> subprocess.Completed
 def test_folders_of_any_name_go_through_the_whole_workflow(tmp_path: Path):
     root = fill(tmp_path / "My images {1}", *ODD)
     (root / ODD[0] / "notes.txt").write_text("no image")
+    break_some(root / ODD[0])
     shutil.copy(root / ODD[0] / "0.jpg", root / ODD[0] / "0 (copy).jpg")
     done = my_images(root, "--size", 16, "--T", 1, "--L", 1, "--out", "our pages", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"  {ODD[0]}: 9 images" in done.stdout and "notes.txt" in done.stdout and "1 more are copies" in done.stdout
+    assert "skipped (no images, cut off or too small): 10.jpg, 11.png, notes.txt" in done.stdout
     assert "of learning on this machine" in done.stdout and "Photographs look much better with vgg16" in done.stdout
+    assert "Using builtin, as there is no terminal to ask on. Pass --bank vgg16" in done.stdout
     assert done.stdout.splitlines()[-1] == "Open our pages/results/report/index.html"
     page = tmp_path / "our pages/results/report/index.html"
     assert page.is_file()
@@ -91,6 +102,38 @@ def test_what_a_folder_has(tmp_path: Path):
     assert {one.folder for one in look(str(tmp_path / "images.tar.gz"))[0]} == {
         "images"  # the cover lies directly in it
     }
+
+
+def test_what_cannot_be_decoded_counts_as_no_image(tmp_path: Path):
+    root = fill(tmp_path / "images", "", images=9)
+    break_some(root)
+    ((found,), loose) = look(str(root))
+    assert found.images == 9 and found.skipped == ["10.jpg", "11.png"] and loose == []
+
+
+@pytest.mark.parametrize(
+    "images, groups, said",
+    [
+        (9, None, "1 group"),
+        (12, None, "2 groups (the second reuses 6 images of the first)"),
+        (12, 1, "1 of 2 groups of 9"),
+        (18, 2, "2 groups"),
+        (26, None, "3 groups (the last reuses 1 image of the first)"),
+    ],
+)
+def test_reused_images_are_said(images: int, groups: int | None, said: str):
+    found = Found("cats", images, 0, [], (16, 16), (16, 16))
+    assert describe(Path("mine"), [found], [], groups, 9)[1] == f"  cats: {images} images, 16×16 pixels; {said}"
+
+
+def test_a_failed_run_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr("wframe.use.my_images.subprocess.run", lambda *args, **options: failed)
+    monkeypatch.setattr("wframe.use.my_images.takes", lambda *args: "about 1 s")
+    fill(tmp_path, "images")
+    assert main(["my-images", "images", "--bank", "builtin"]) == 1
+    assert "see the error above. Once it is fixed, run the same command again" in capsys.readouterr().out
 
 
 def test_names_for_files_are_plain_and_differ():
@@ -125,8 +168,9 @@ def test_an_edition_is_written_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["images/few"], "no class has 9 images"),
+        (["images/few"], "No class has the 9 images that a group needs."),
         (["nowhere"], "there is no such folder"),
+        (["images/cats/0.jpg"], "a file, and not an archive. Pass the folder that the images are in."),
         (["images", "--groups", "0"], "a number from 1, or all"),
         (["images", "--size", "30"], "must be a multiple of 4"),
         (["images", "--bank", "vgg19"], "neither builtin nor vgg16"),

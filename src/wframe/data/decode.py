@@ -12,8 +12,10 @@ DEPTHS = (8, 10, 12, 14, 16)  # bits of a value, in a container of 16
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")  # none that runs a program
 
 
-def decode(raw: bytes | np.ndarray) -> tuple[Image.Image, str, list[str]]:
+def decode(raw: bytes | np.ndarray, quick: bool = False) -> tuple[Image.Image, str, list[str]]:
     """Return an image as 8-bit RGB, its mode as found, and notes on what was converted.
+
+    `quick` decodes a JPEG at an eighth of its size: all its bytes are read, in less than half the time.
 
     Raises:
         OSError, ValueError: not an image, truncated, larger than `LARGEST`, or of values without a known range.
@@ -31,6 +33,8 @@ def decode(raw: bytes | np.ndarray) -> tuple[Image.Image, str, list[str]]:
     if image.width * image.height > LARGEST:
         raise ValueError(f"too large: {image.width}×{image.height} pixels")
     deep = ";16" in str(getattr(image, "tile", ""))  # Pillow itself cuts 16-bit colours to 8 bits
+    if quick:
+        image.draft(None, (1, 1))
     image.load()
     mode = image.mode
     notes: list[str] = []

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from wframe.data.decode import FORMATS
+from wframe.data.decode import FORMATS, decode
+from wframe.data.prepare import SMALLEST
 from wframe.data.readers import Candidate, candidates
+from wframe.runtime.progress import Progress
 
 ROOT = PurePosixPath()
 
@@ -23,7 +25,7 @@ class Found(NamedTuple):
     folder: str  # below the root; empty: the root itself
     images: int  # copies not counted
     copies: int
-    skipped: list[str]  # files that aren't images
+    skipped: list[str]  # files that can't be used: no images, cut off, too small
     smallest: tuple[int, int]  # width and height
     largest: tuple[int, int]
 
@@ -32,13 +34,17 @@ def look(path: str) -> tuple[list[Found], list[str]]:
     """Return the classes of a folder or archive, in its order, and the images that belong to none.
 
     A class is a folder that has images directly in it, with everything below it. Where no other folder has any, the
-    root is the one class; else images directly in the root belong to none. No pixels are decoded: a file that is cut
-    off is found later, by `wframe prepare`.
+    root is the one class; else images directly in the root belong to none. Every image is decoded, so that what
+    `wframe prepare` will skip is known beforehand.
 
     Raises:
         UserError: there is no such folder or archive.
     """
-    files = [(PurePosixPath(candidate.source), *_peek(candidate)) for candidate in candidates("folder", path, "all")]
+    files = []
+    with Progress(path, None, unit="files") as progress:
+        for candidate in candidates("folder", path, "all"):
+            files.append((PurePosixPath(candidate.source), *_peek(candidate)))
+            progress.advance(1)
     holders = dict.fromkeys(source.parent for source, size, _ in files if size)
     if len(holders) > 1:
         holders.pop(ROOT, None)
@@ -59,13 +65,14 @@ def _class(folder: PurePosixPath, files: list[tuple[PurePosixPath, tuple[int, in
 
 
 def _peek(candidate: Candidate) -> tuple[tuple[int, int] | None, str]:
-    """Return an image's size, None for what isn't one, and the hash of its bytes."""
+    """Return an image's size, None for what can't be used as one, and the hash of its bytes."""
     try:
         raw = bytes(candidate.read()) if candidate.refuse is None else b""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             size = Image.open(io.BytesIO(raw), formats=FORMATS).size
-        return size, hashlib.sha256(raw).hexdigest()
+        decode(raw, quick=True)
+        return (size if min(size) >= SMALLEST else None), hashlib.sha256(raw).hexdigest()
     except Exception:  # whatever a broken file makes Pillow raise
         return None, ""
 

@@ -283,7 +283,7 @@ def _refuse_bad_class(args: argparse.Namespace, manifest: Manifest) -> None:
     if skipped > args.skip_limit * all_:
         raise UserError(
             f"{name}: {skipped:,} of {all_:,} images can't be used, more than --skip-limit {args.skip_limit:g} "
-            f"allows. Mend or remove them, or raise it (in an edition: skip_limit). The first ones:{reasons}"
+            f"allows. Fix or remove them, or raise it (in an edition: skip_limit). The first ones:{reasons}"
         )
     left_out = f" ({totals['duplicate']:,} more are copies, {skipped:,} can't be used{reasons})" if all_ > used else ""
     if args.start:

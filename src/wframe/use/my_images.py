@@ -1,11 +1,12 @@
 """`wframe my-images`: learn your own images with one command, from a folder of class folders to a page."""
 
 import argparse
-import math
 import os
 import shlex
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from wframe.config import edition as editions
 from wframe.config.edition import Edition
 from wframe.config.learning import METHODS
 from wframe.data.download import as_size
-from wframe.data.groups import count_groups
+from wframe.data.groups import completing_rows, count_groups
 from wframe.data.look import Found, file_names, look
 from wframe.data.registry import data_folder, known
 from wframe.data.status import download_size
@@ -24,8 +25,8 @@ from wframe.errors import UserError
 from wframe.files import atomic_write
 from wframe.jobs.plan import on_this_machine
 from wframe.jobs.runs import run_flops, runs
-from wframe.results.text import duration
 from wframe.runtime.code import SOURCE
+from wframe.runtime.durations import duration
 from wframe.runtime.process import choose_device
 
 CHECKOUT = SOURCE.parents[1]
@@ -34,6 +35,7 @@ PAPER = CHECKOUT / "config/paper.yaml"  # names VGG-16's weights
 STUDY, DATASET = "whole", "mine"
 SCHEDULES = {"builtin": {"T": 25, "L": 10}, "vgg16": {"T": 60, "L": 30}}  # photographs repay more iterations
 NAMED = 5  # how many skipped files are named
+STOPPED = "Stopped; see the error above. Once it is fixed, run the same command again: it continues where it was."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,13 +60,14 @@ def main(args: argparse.Namespace) -> int:
     """
     if not (CHECKOUT / "Snakefile").exists():
         raise UserError("this needs the workflow: run it in a checkout of the project")
+    _refuse_a_file(args.folder)
     found, loose = look(str(args.folder))
     M = editions.Learning().M
     groups = _groups(args.groups)
     enough = [one for one in found if one.images >= M and _is_text(one.folder)]
     print("\n".join(describe(args.folder, found, loose, groups, M)), flush=True)
     if not enough:
-        raise UserError(f"{args.folder}: no class has {M} images: a group needs as many")
+        raise UserError(f"{args.folder}: No class has the {M} images that a group needs.")
     edition = args.out / "edition.yaml"
     values = make(args, enough, groups, args.bank or ask_bank())
     checked = editions.check(values, str(edition))
@@ -77,13 +80,19 @@ def main(args: argparse.Namespace) -> int:
     argv = [sys.executable, "-m", *command, "--snakefile", str(CHECKOUT / "Snakefile")]
     status = subprocess.run(argv, env=os.environ | {"WFRAME_DATA": str(data())}).returncode
     page = args.out / "results/report/index.html"
-    print(f"Open {page}" if status == 0 else "It stopped: the same command continues where it was.")
+    print(f"Open {page}" if status == 0 else STOPPED)
     return status
 
 
 def data() -> Path:
     """Return the data folder, where a downloaded bank goes: WFRAME_DATA, else the checkout's."""
     return data_folder(None if "WFRAME_DATA" in os.environ else CHECKOUT / "data").absolute()
+
+
+def _refuse_a_file(path: Path) -> None:
+    """Refuse a single file that isn't an archive, such as one image."""
+    if path.is_file() and not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
+        raise UserError(f"{path}: a file, and not an archive. Pass the folder that the images are in.")
 
 
 def _groups(text: str) -> int | None:
@@ -112,12 +121,22 @@ def describe(folder: Path, found: list[Found], loose: list[str], groups: int | N
         elif one.images < M:
             line += f"; left out: a group needs {M}"
         else:
-            learned, all_ = count_groups(one.images, M, groups), count_groups(one.images, M)
-            line += f"; {learned} of {all_} groups of {M}" if learned < all_ else f"; {all_} group{'s' * (all_ > 1)}"
+            line += f"; {_cut(one.images, groups, M)}"
         lines.append(line)
         lines += [f"    {one.copies:,} more are copies"] if one.copies else []
-        lines += [f"    not images: {_list(one.skipped)}"] if one.skipped else []
+        lines += [f"    skipped (no images, cut off or too small): {_list(one.skipped)}"] if one.skipped else []
     return lines + ([f"  beside the class folders, and left out: {_list(loose)}"] if loose else [])
+
+
+def _cut(images: int, groups: int | None, M: int) -> str:
+    """Return how many groups are learned from a class's images, and what completes the last one."""
+    learned, all_ = count_groups(images, M, groups), count_groups(images, M)
+    if learned < all_:
+        return f"{learned} of {all_} groups of {M}"
+    reused = len(completing_rows(images, M))
+    last = "the second" if all_ == 2 else "the last"
+    again = f" ({last} reuses {reused} image{'s' * (reused > 1)} of the first)" if reused else ""
+    return f"{all_} group{'s' * (all_ > 1)}{again}"
 
 
 def _list(files: list[str]) -> str:
@@ -133,6 +152,7 @@ def ask_bank() -> str:
     print(f"Filters (--bank): builtin comes with the package; vgg16 {cost}.")
     print("Photographs look much better with vgg16.", flush=True)
     if not sys.stdin.isatty():
+        print("Using builtin, as there is no terminal to ask on. Pass --bank vgg16 for the other.", flush=True)
         return "builtin"
     while True:
         answer = input("Which one, builtin or vgg16? [builtin] ").strip() or "builtin"
@@ -147,12 +167,10 @@ def make(args: argparse.Namespace, found: list[Found], groups: int | None, bank:
     named = dict(file_names([one.folder for one in found]))
     root = args.folder.absolute()
     dataset: dict[str, Any] = {"title": root.name, "source": "folder", "path": str(root), "size": args.size}
+    dataset["skip_limit"] = 1.0  # what can't be used has been named: it goes on with nine images of a class
     if [one.folder for one in found] != [""]:
         dataset["classes"] = list(named)
         dataset["names"] = {name: folder for name, folder in named.items() if name != folder}
-    bad = max(len(one.skipped) / (one.images + one.copies + len(one.skipped)) for one in found)
-    if bad:  # they have been named above
-        dataset["skip_limit"] = math.ceil(bad * 100) / 100
     study: dict[str, Any] = {"title": f"FRAME and wFRAME on {root.name}", "datasets": [DATASET]}
     study |= {} if groups is None else {"groups": groups}
     return {
