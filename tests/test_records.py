@@ -49,6 +49,11 @@ def release(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def test_a_folder_is_no_release(tmp_path: Path, capsys: pytest.CaptureFixture):
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "a folder; verify takes a .zip made by `wframe publish`. For a folder, use" in capsys.readouterr().err
+
+
 def test_every_damaged_byte_of_a_release_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture):
     path = tmp_path / "release.zip"
     whole = release(path)

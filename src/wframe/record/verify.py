@@ -29,6 +29,10 @@ def main(args: argparse.Namespace) -> int:
             problems, summary = verify(archive)
     except FileNotFoundError:
         raise UserError(f"{args.archive}: not found") from None
+    except IsADirectoryError:
+        raise UserError(
+            f"{args.archive}: a folder; verify takes a .zip made by `wframe publish`. For a folder, use `wframe check`."
+        ) from None
     except BROKEN as error:
         raise UserError(f"{args.archive}: not a complete zip file ({error}). Download it again.") from None
     for name, why in sorted(problems.items()):
