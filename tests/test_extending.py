@@ -87,8 +87,8 @@ def test_a_reading_is_one_entry(checkout: Path):
     readings = checkout / "src/wframe/model/readings.py"
     insert(
         readings,
-        "    # tempered, with q left out",
-        '    "halved": Reading(lambda δ, σ: Step(0.5, δ**2 / 2, δ * σ), UNIT),\n',
+        '    "tempered-no-prior": Reading(',
+        '    "halved": Reading(lambda δ, σ: Step(0.5, δ**2 / 2, δ * σ), UNIT, description="x is halved"),\n',
     )
     mine = edition(checkout, learning={"T": 1, "L": 1, "reading": "halved"})
     assert "reading: halved" in call(checkout, "wframe", "config", str(mine))

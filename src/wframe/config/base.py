@@ -1,8 +1,9 @@
 """Shared by all parts of the configuration: strict models, names, and readable error messages."""
 
+import difflib
 import json
-from collections.abc import Iterable
-from typing import Annotated, Any, get_args
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -16,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-Name = Annotated[str, Field(pattern=NAME, description="used in file names")]
+Name = Annotated[str, Field(pattern=NAME, description="a name: files get it, too")]
 
 
 class Model(BaseModel):
@@ -57,19 +58,65 @@ def with_changes(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     return values
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """Return one line per problem: the key's path, the value, and what is allowed."""
+def explain(error: ValidationError, where: str, model: type[BaseModel] | None = None) -> str:
+    """Return one line per problem: the key's path, the value, and what is allowed.
+
+    With the `model` that was checked, an unknown key comes with what was probably meant.
+    """
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            message = "unknown key"
+            message = f"unknown key{_meant(problem['loc'], problem['input'], model) if model else ''}"
         if problem.get("ctx", {}).get("pattern") == NAME:
             message = "use letters, digits, '_', '.' and '-', the first a letter or digit (files get this name)"
         value = "" if problem["type"] in ("missing", "extra_forbidden") else f" = {_short(problem['input'])}"
         lines.append(f"  {key}{value if problem['loc'] else ''}: {message}")
-    return f"{where} has {len(lines)} problem{'s' * (len(lines) > 1)}:\n" + "\n".join(lines)
+    return f"{len(lines)} problem{'s' * (len(lines) > 1)} in {where}:\n" + "\n".join(lines)
+
+
+def _meant(loc: tuple[int | str, ...], value: Any, model: type[BaseModel]) -> str:
+    """Return what was probably meant by an unknown key: a similar one, or the same one elsewhere; may be empty."""
+    *parents, key = map(str, loc)
+    places = list(_places(model))
+    here = [name for path, name in places if len(path) == len(parents) and _matches(path, parents)]
+    if close := difflib.get_close_matches(key, here, 1):
+        return f". Did you mean `{close[0]}`?"
+    elsewhere = next((path for path, name in places if name == key and path and "*" not in path), None)
+    if elsewhere is None:
+        return ""
+    where = ".".join(elsewhere)
+    inside = f"; it belongs in {where}"
+    if parents or len(elsewhere) > 1:
+        return inside
+    return (
+        f"{inside}: --config {where}='{{{key}: {_short(value)}}}', or in the file {where}: {{{key}: {_short(value)}}}"
+    )
+
+
+def _matches(path: tuple[str, ...], parents: list[str]) -> bool:
+    return all(step in ("*", parent) for step, parent in zip(path, parents, strict=True))
+
+
+def _places(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield every key of a model and of those in it, each after the path to it (`*`: any name or number)."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        yield path, key
+        for inner, more in _models(field.annotation):
+            yield from _places(inner, (*path, key, *more))
+
+
+def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], tuple[str, ...]]]:
+    """Yield the models in an annotation, each with a `*` for each list or mapping that it is in."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, ()
+        return
+    inside = ("*",) if get_origin(annotation) in (dict, list, tuple) else ()
+    for part in get_args(annotation):
+        for inner, more in _models(part):
+            yield inner, (*inside, *more)
 
 
 def require(kind: str, name: str | None, known: Iterable[str], where: str) -> None:

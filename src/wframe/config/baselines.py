@@ -21,7 +21,7 @@ class Baseline(Training):
     """A model of another kind, trained on the same images, that FRAME and wFRAME are compared with."""
 
     title: str | None = Field(None, description="its name in tables and on the page")
-    dataset: Name
+    dataset: Name = Field(description="the dataset to train on, an entry of `datasets`")
     class_: Name | None = Field(None, alias="class", description="the class to train on; null: the whole dataset")
     device: DeviceName | None = Field(None, description="where it is trained; null: the edition's device")
     repeats: int = Field(1, ge=1, description="training runs with different initial weights, batches and z")

@@ -38,7 +38,7 @@ class Edition(Model):
         description="whether the paper's claims get verdicts: needs its data (or part of it), bank and constants",
     )
     seed: int = Field(0, ge=0, description="the random numbers of trainings and of the theory derive from it")
-    device: DeviceName = "auto"
+    device: DeviceName = Field("auto", description="where models are trained; auto: on a GPU if there is one")
     data: str = Field("data", description="folder of raw data; the variable WFRAME_DATA takes precedence over it")
     without: list[str] = Field(
         [],
@@ -48,8 +48,8 @@ class Edition(Model):
     job: Job = Job()
     bank: Bank = Bank()
     learning: Learning = Learning()
-    datasets: dict[Name, Dataset] = Field(min_length=1)
-    studies: dict[Name, Study] = Field(min_length=1)
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="the images, by the dataset's name")
+    studies: dict[Name, Study] = Field(min_length=1, description="the experiments, by name")
     baselines: dict[Name, Annotated[Baseline, OfItsModel()]] = Field(
         {}, description="models that FRAME and wFRAME are compared with"
     )
@@ -234,7 +234,7 @@ def check(values: Any, where: str = "config") -> Edition:
     try:
         return Edition.model_validate(values)
     except ValidationError as error:
-        raise UserError(explain(error, where)) from None
+        raise UserError(explain(error, where, Edition)) from None
 
 
 def load(path: Path | str) -> Edition:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from wframe.config.base import Model, OneOf
-from wframe.model.readings import READINGS
+from wframe.model.readings import DESCRIPTIONS, READINGS
 
 Method = Literal["frame", "wframe"]
 METHODS: dict[str, str] = {"frame": "FRAME", "wframe": "wFRAME"}  # their names for people
@@ -15,7 +15,9 @@ class Learning(Model):
     """The constants of Algorithm 1, with the paper's values as defaults, and the readings of what it leaves open."""
 
     reading: Annotated[str, OneOf(READINGS)] = Field(
-        "tempered", description="how σ and δ enter the Langevin update, and the pixel scale"
+        "tempered",
+        description="how σ and δ enter the Langevin update, and the pixel scale. "
+        + "; ".join(f"`{name}`: {text}" for name, text in DESCRIPTIONS.items()),
     )
     T: int = Field(100, ge=1, description="learning iterations")
     L: int = Field(50, ge=1, description="Langevin steps per learning iteration")

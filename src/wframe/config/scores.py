@@ -17,10 +17,10 @@ class ScoreRow(Model):
 
     title: str | None = Field(None, description="its name in the table")
     dataset: Name | None = Field(None, description="alone: the dataset's real images; otherwise with study and method")
-    study: Name | None = None
-    method: Method | None = None
+    study: Name | None = Field(None, description="the study whose samples are scored; needs dataset and method")
+    method: Method | None = Field(None, description="the method of the study's runs: frame or wframe")
     setting: Name | None = Field(None, description="a setting of the study; null: its first one")
-    baseline: Name | None = None
+    baseline: Name | None = Field(None, description="alone: the baseline whose samples are scored")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ScoreRow":
@@ -56,7 +56,7 @@ class Scores(Model):
     gate: Name | None = Field(
         None, description="inception: the row with all of CIFAR-10's training images, which must score 11.24 ± 0.11"
     )
-    rows: dict[Name, ScoreRow] = Field(min_length=1)
+    rows: dict[Name, ScoreRow] = Field(min_length=1, description="the rows of the table, by name")
 
     @model_validator(mode="after")
     def _extractor_is_complete(self) -> "Scores":

@@ -15,7 +15,7 @@ class Job(Model):
     """The resources of one training job."""
 
     threads: int = Field(1, ge=1, description="CPU threads")
-    memory_mb: int = Field(2000, ge=500)
+    memory_mb: int = Field(2000, ge=500, description="memory of the first attempt, in MB")
     minutes: int = Field(120, ge=1, description="time limit of the first attempt; doubled for each further one")
     checkpoint_seconds: float = Field(
         30, ge=0, description="seconds between checkpoints: the most that a kill without warning can lose"
@@ -41,7 +41,7 @@ class Study(Model):
     With a `grid`, every setting is run at each combination of the grid's values.
     """
 
-    datasets: list[Name] = Field(min_length=1)
+    datasets: list[Name] = Field(min_length=1, description="what is learned: entries of `datasets`")
     settings: dict[Name, LearningChange] = Field(
         {"base": LearningChange()}, min_length=1, description="each setting's name and the constants it changes"
     )
@@ -50,7 +50,7 @@ class Study(Model):
         max_length=2,
         description="one or two constants and their values, at which each setting is run: `lambda: [...]`",
     )
-    methods: list[Method] = Field(["frame", "wframe"], min_length=1)
+    methods: list[Method] = Field(["frame", "wframe"], min_length=1, description="the methods that are run")
     repeats: int = Field(1, ge=1, description="runs with different noise")
     groups: int | None = Field(None, ge=1, description="number of groups to learn in each class; null: all")
     shards: int | None = Field(

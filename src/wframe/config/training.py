@@ -17,7 +17,7 @@ class Training(Model):
     duplicate_to: int | None = Field(
         None, ge=2, description="repeat the images until there are this many (the paper's Figure 6: 10,000)"
     )
-    batch: int = Field(ge=2)
+    batch: int = Field(ge=2, description="images in a batch")
     learning_rate: float = Field(gt=0, lt=1, description="Adam's")
     beta1: float = Field(ge=0, lt=1, description="Adam's β₁")
     samples: int = Field(50_000, ge=1, description="images to generate after training")

@@ -29,19 +29,37 @@ class Reading(NamedTuple):
 
     step: Callable[[float, float], Step]  # (δ, σ) to coefficients
     unit: float  # grey levels in one unit of x: x = (pixel − mean) / unit
+    description: str = ""
 
 
 UNIT = 127.5
 
 READINGS: dict[str, Reading] = {
-    # line 8 as printed
-    "literal": Reading(lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ), UNIT),
-    # exact Langevin dynamics for exp(Φ)·N(0, σ²) with the step δσ
-    "preconditioned": Reading(lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ), UNIT),
-    # grey levels and σ = 1, as in public FRAME code
-    "lineage": Reading(lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ), 1.0),
-    # the reading that learns with the paper's own constants
-    "tempered": Reading(lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ), UNIT),
-    # tempered, with q left out as in Remark 1
-    "tempered-no-prior": Reading(lambda δ, σ: Step(1.0, δ**2 / 2, δ * σ), UNIT),
+    "literal": Reading(
+        lambda δ, σ: Step(1 - δ**2 / (2 * σ**2), δ**2 / 2, δ * σ),
+        UNIT,
+        description="line 8 of Algorithm 1 as printed: x ← x + δ²/2·(∇ₓΦ − x/σ²) + δΣ, Σ ~ N(0, σ²I)",
+    ),
+    "preconditioned": Reading(
+        lambda δ, σ: Step(1 - δ**2 / 2, (δ * σ) ** 2 / 2, δ * σ),
+        UNIT,
+        description="exact Langevin dynamics for exp(Φ)·N(0, σ²) with the step δσ: x ← x + (δσ)²/2·∇ₓΦ − δ²/2·x + δσξ",
+    ),
+    "lineage": Reading(
+        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ),
+        1.0,
+        description="grey levels and σ = 1, as in public FRAME code: x ← x + δ²/2·(∇ₓΦ − x) + δξ",
+    ),
+    "tempered": Reading(
+        lambda δ, σ: Step(1 - δ**2 / 2, δ**2 / 2, δ * σ),
+        UNIT,
+        description="the reading that learns with the paper's own constants: x ← x + δ²/2·(∇ₓΦ − x) + δσξ",
+    ),
+    "tempered-no-prior": Reading(
+        lambda δ, σ: Step(1.0, δ**2 / 2, δ * σ),
+        UNIT,
+        description="tempered with the Gaussian q left out, as in Remark 1: x ← x + δ²/2·∇ₓΦ + δσξ",
+    ),
 }
+
+DESCRIPTIONS = {name: reading.description for name, reading in READINGS.items()}  # in the schema and on the page

@@ -14,7 +14,7 @@ class Settings(Adversarial):
 
     model: Literal["ali"] = "ali"
     steps: int = Field(2_913_750, ge=1, description="6,475 epochs of 450 batches (45,000 images); released code: 1,000")
-    batch: int = Field(100, ge=2)
+    batch: int = Field(100, ge=2, description="images in a batch")
     z: int = Field(64, ge=1, description="size of the random vector that a sample is made from")
     width: int = Field(32, ge=4, description="channels of the first convolution; the others are in proportion")
     maxout: Literal["of-them", "to-them"] = Field(

@@ -12,7 +12,7 @@ class Settings(Adversarial):
 
     model: Literal["improved_gan"] = "improved_gan"
     steps: int = Field(600_000, ge=1, description="steps of the discriminator: 1,200 epochs of 500 batches")
-    batch: int = Field(100, ge=2)
+    batch: int = Field(100, ge=2, description="images in a batch")
     generator_loss: Literal["minibatch", "feature-matching"] = Field(
         "minibatch",
         description="minibatch: a discriminator with minibatch discrimination, and the adversarial loss (Table 3's); "
