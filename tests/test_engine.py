@@ -278,13 +278,16 @@ def test_attempts_are_recorded(images: Path, tmp_path: Path):
     assert first["resumed_from"] is None and second["resumed_from"] == first["iterations"]
     assert first["iterations"] + second["iterations"] == 30 and record["resumed"] == 1
     assert first["host"] and first["seconds"] > 0
+    assert record["seconds"] == record["learning_seconds"] == round(first["seconds"] + second["seconds"], 3)
+    assert record["constants"]["lambda"] == 2e-3 and "lambda_" not in record["constants"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (["--set", "beta=-1"], "beta = -1"),
-        (["--set", "lamda=3"], "lamda: unknown key"),
+        (["--set", "lamda=3"], "1 problem in the constants:\n  lamda: unknown key. Did you mean `lambda`?"),
+        (["--method", "frame", "--set", "beta=10"], "beta = 10: FRAME is wFRAME without the penalty"),
         (["--shard", "4/4"], "expected 0 ≤ I < N ≤ 4"),
         (["--shard", "half"], "expected I/N"),
         (["--bank", "nowhere.safetensors"], "there is no such bank"),

@@ -121,6 +121,7 @@ def test_wrong_names_and_constants_are_refused():
         ({"method": "gan"}, "method 'gan': expected frame or wframe"),
         ({"steps": 3}, "steps: unknown key"),
         ({"T": 0}, "T = 0: "),
+        ({"method": "frame", "beta": 10}, "beta = 10: FRAME is wFRAME without the penalty"),
         ({"bank": "vgg16"}, "there is no such bank. Make it with `wframe bank`"),
         ({"precision": "tf32"}, "tf32 is a GPU's"),
     ):

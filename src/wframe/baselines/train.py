@@ -16,7 +16,7 @@ from safetensors.torch import save_file as save_tensors
 from wframe.baselines.batches import Batches
 from wframe.baselines.trainer import Trained, Work, train
 from wframe.config.base import explain, with_changes
-from wframe.config.baselines import training
+from wframe.config.baselines import SETTINGS, training
 from wframe.config.training import Training
 from wframe.data.arrays import load_all, load_images
 from wframe.errors import UserError
@@ -103,10 +103,11 @@ def parse_settings(values: dict[str, Any], changes: list[str]) -> Training:
     Raises:
         UserError: an unknown name or an impossible value.
     """
+    values = with_changes(values, changes)
     try:
-        return training(with_changes(values, changes))
+        return training(values)
     except ValidationError as error:
-        raise UserError(explain(error, "the settings")) from None
+        raise UserError(explain(error, "the settings", SETTINGS.get(str(values.get("model"))))) from None
 
 
 def load_training_images(files: list[Path], settings: Training) -> np.ndarray:

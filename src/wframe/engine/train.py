@@ -91,7 +91,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"{work.title}: {stopped}", file=sys.stderr)
         return 75
     write_results(args.out, learned, span, identity["run"])
-    record = identity | _about_learning(learned) | trained_by(begin, device)
+    record = identity | trained_by(begin, device) | _about_learning(learned)
     record["images_steps"] = len(span) * constants.M * constants.T * constants.L
     write_json(args.out.with_name(args.out.name + ".json"), record)
     checkpoint.remove(work.checkpoints, work.key)
@@ -112,7 +112,7 @@ def _identity(
             "repeat": args.repeat,
         },
         "seed": args.seed,
-        "constants": constants._asdict(),
+        "constants": constants.named(),
         "groups": [span.start, span.stop],
         "inputs": {"observed": sha256_file(args.observed), "bank": bank.sha256},
         "code": code_hash("wframe.engine.train"),
@@ -131,14 +131,16 @@ def _say_where(work: Work) -> None:
 
 
 def _about_learning(learned: Learned) -> dict[str, Any]:
-    """Return what the record says of the learning: its attempts, and how many groups diverged."""
+    """Return what the record says of the learning: its attempts, their time, and how many groups diverged."""
+    seconds = round(sum(attempt["seconds"] for attempt in learned.attempts), 3)
     return {
         "batch": learned.batch,
         "attempts": learned.attempts,
         "resumed": sum(attempt["resumed_from"] is not None for attempt in learned.attempts),
         "iterations_run": learned.attempts[-1]["iterations"],
         "diverged": int((learned.records["diverged"][-1] >= 0).sum()),
-        "learning_seconds": round(sum(attempt["seconds"] for attempt in learned.attempts), 3),
+        "seconds": seconds,  # of all attempts, where `made_by` has this process's alone
+        "learning_seconds": seconds,
     }
 
 
@@ -169,15 +171,21 @@ def parse_constants(values: dict[str, Any], changes: list[str], method: str) -> 
     """Return Algorithm 1's constants; FRAME has β = 0.
 
     Raises:
-        UserError: a name is unknown or a value is invalid.
+        UserError: a name is unknown, a value is invalid, or FRAME is given a penalty.
     """
     values = with_changes(values, changes)
-    if method == "frame":
-        values["beta"] = 0.0
     try:
-        return Constants(**Learning.model_validate(values).model_dump())
+        learning = Learning.model_validate(values)
     except ValidationError as error:
-        raise UserError(explain(error, "the constants")) from None
+        raise UserError(explain(error, "the constants", Learning)) from None
+    if method != "frame":
+        return Constants(**learning.model_dump())
+    if "beta" in learning.model_fields_set and learning.beta:
+        raise UserError(
+            f"beta = {learning.beta:g}: FRAME is wFRAME without the penalty (β = 0). Leave beta out, or use the method "
+            "wframe (--method wframe)."
+        )
+    return Constants(**learning.model_dump() | {"beta": 0.0})
 
 
 def load_groups(path: Path, M: int, limit: int | None) -> np.ndarray:

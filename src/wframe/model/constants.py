@@ -1,6 +1,6 @@
 """The constants of Algorithm 1 (validated in `config/learning.py`)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wframe.model.readings import READINGS, Step
 
@@ -21,6 +21,10 @@ class Constants(NamedTuple):
     before: str = "renewed"
     clip: float | None = None
     precision: str = "fp32"
+
+    def named(self) -> dict[str, Any]:
+        """Return the constants by their names in a configuration, in which λ is `lambda`."""
+        return {"lambda" if name == "lambda_" else name: value for name, value in self._asdict().items()}
 
     @property
     def unit(self) -> float:
