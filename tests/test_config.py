@@ -18,7 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from wframe.__main__ import main
+from wframe.__main__ import COMMANDS, GROUPS, main
 from wframe.config import command
 from wframe.config import edition as config
 from wframe.config.learning import Learning
@@ -28,7 +28,7 @@ from wframe.jobs import options
 from wframe.jobs import runs as plan
 from wframe.jobs.rules import Rules
 from wframe.model.constants import Constants
-from wframe.model.readings import READINGS
+from wframe.model.readings import DESCRIPTIONS, READINGS
 from wframe.record.manifest import environment
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +54,13 @@ def test_the_projects_editions_are_valid(path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning": {"lamda": 1}}, "learning.lamda: unknown key"),
+        ({"learning": {"lamda": 1}}, "learning.lamda: unknown key. Did you mean `lambda`?"),
+        ({"beta": 30}, "beta: unknown key; it belongs in learning: --config learning='{beta: 30}'"),
+        (
+            {"datasets": {"cats": {"source": "folder", "sise": 32}}},
+            "datasets.cats.sise: unknown key. Did you mean `size`?",
+        ),
+        ({"nothing_like_it": 1}, "nothing_like_it: unknown key"),
         ({"learning": {"beta": -1}}, "learning.beta = -1: Input should be greater than or equal to 0"),
         ({"learning": {"delta": "much"}}, 'learning.delta = "much"'),
         ({"device": "cpu", "learning": {"precision": "tf32"}}, "precision tf32 needs a GPU, but device is cpu"),
@@ -154,7 +160,27 @@ def test_constants_match_the_configuration():
     assert set(Constants._fields) == set(Learning.model_fields)
     assert Constants() == Constants(**Learning().model_dump())
     allowed = Learning.model_json_schema()["properties"]["reading"]["enum"]
-    assert set(allowed) == set(READINGS)
+    assert set(allowed) == set(READINGS) == set(DESCRIPTIONS)
+
+
+def test_every_key_has_a_description_of_its_own():
+    full = command.schema()
+    for name, part in {"Edition": full, **full["$defs"]}.items():
+        for key, entry in part.get("properties", {}).items():
+            said = entry.get("description", "") or ("$ref" in entry and "its own model's")
+            assert said or "const" in entry, f"{name}.{key} has no description"
+            assert said != "a name: files get it, too", f"{name}.{key} has only a name's"
+    assert all(f"`{name}`: {text}" in json.dumps(full, ensure_ascii=False) for name, text in DESCRIPTIONS.items())
+
+
+def test_commands_are_listed_under_headings(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    places = [said.index(f"\n{heading}:\n") for heading in GROUPS]
+    assert places == sorted(places)
+    assert all(len(re.findall(rf"^  {name} +\w", said, re.MULTILINE)) == 1 for name in COMMANDS)
+    assert max(map(len, said.splitlines())) <= 110
 
 
 @pytest.mark.parametrize("what", [["config/demo.yaml"], ["--schema"]], ids=["edition", "schema"])
@@ -228,3 +254,10 @@ def test_scores_and_baselines_may_have_a_device_of_their_own():
     assert [rules.gpus(Namespace(**{name: of})) for name, of in (("study", "whole"), ("baseline", "there"))] == [1, 1]
     assert options.score(checked, "real")[-2:] == options.baseline(checked, "here", "0")[-2:] == ["--device", "cpu"]
     assert options.baseline(checked, "there", "0")[-2:] == ["--device", "cuda"]
+
+
+@pytest.mark.parametrize("former", [[], ["status"]])
+def test_data_needs_no_further_word(former: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
+    registry = ["--registry", str(ROOT / "config/inputs.yaml")]
+    assert main(["data", *former, "--json", "--data", str(tmp_path), *registry]) == 0
+    assert {row["state"] for row in json.loads(capsys.readouterr().out)} == {"missing"}

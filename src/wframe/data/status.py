@@ -1,4 +1,4 @@
-"""`wframe data status`: which inputs are here, missing or corrupt, from where, how large, and what to do."""
+"""`wframe data`: which inputs are here, missing or corrupt, from where, how large, and what to do."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from wframe.data.verify import problem
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe data`."""
     add = parser.add_argument
-    add("what", choices=["status"])
+    add("what", nargs="?", choices=["status"], help=argparse.SUPPRESS)  # as it was called first: `wframe data status`
     add("--data", type=Path, help="the data folder; default: WFRAME_DATA, else data")
     add("--registry", type=Path, default=REGISTRY, help="the list of inputs; default: config/inputs.yaml")
     add("--deep", action="store_true", help="read every file again instead of trusting its size and time stamp")
