@@ -98,7 +98,7 @@ def test_a_missing_input_stops_the_run_with_a_full_report(
     assert gather(place) == 2 and not (place / "results/inputs.json").exists()
     said = capsys.readouterr().err
     for words in (
-        "gone (Gone (someone 2020)) can't be had, and is needed.",
+        "gone (Gone (someone 2020)) could not be downloaded and is required.",
         "own, gone.parquet: (no server has it any more)",
         "it would serve: studies: Collapse",
         "Ask Ann.",
@@ -195,7 +195,7 @@ def test_the_workflow_stops_before_training(place: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("WFRAME_DATA", str(place / "data"))
     done = snakemake(place, "--configfile", str(place / "edition.yaml"), check=False)
     said = done.stdout + done.stderr
-    assert done.returncode != 0 and "gone can't be had (reasons above). Nothing was trained" in said
+    assert done.returncode != 0 and "gone could not be downloaded (reasons above). Nothing was trained" in said
     assert f"--configfile {place / 'edition.yaml'} --config without=gone" in said
     assert not (place / "results/runs").exists() and not (place / "results/data").exists()
     known = snakemake(place, "--configfile", str(place / "edition.yaml"), "--config", "without=nothing", check=False)

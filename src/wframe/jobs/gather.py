@@ -164,7 +164,7 @@ def _needs(of: dict[str, Any], edition: Edition, reduced: Edition, found: dict[s
 
 def explain(name: str, about: dict[str, Any], needed: bool) -> str:
     """Return everything there is to say of a missing input: why, what it would serve, and what to do."""
-    lines = [f"\n{name} ({about['title']}) can't be had, {'and is needed' if needed else 'and is left out'}."]
+    lines = [f"\n{name} ({about['title']}) could not be downloaded and {'is required' if needed else 'is left out'}."]
     lines += ["  why:", *(f"    {line}" for line in about["tried"])]
     lines.append(f"  it would serve: {in_words(about['serves'])}")
     return "\n".join([*lines, *(f"  {line}" for line in about["by_hand"].splitlines())])
@@ -174,7 +174,9 @@ def how_to_go_on(edition: Edition, needed: Iterable[str]) -> str:
     """Return what to do about inputs that the edition needs: the exact command that goes on without them."""
     needed = list(needed)
     bank = [name for name in needed if name in edition.bank.inputs]
-    said = f"{', '.join(needed)} can't be had (reasons above). Nothing was trained; what was fetched is kept."
+    said = (
+        f"{', '.join(needed)} could not be downloaded (reasons above). Nothing was trained; what was fetched is kept."
+    )
     if bank:
         return f"{said} Everything needs {', '.join(bank)}: put it there by hand, and run the same command again."
     names = ",".join(dict.fromkeys([*edition.without, *needed]))
