@@ -21,9 +21,9 @@ LINES: dict[str, Any] = {"frame": (0, (4, 1.5)), "wframe": "solid"}
 DATASETS = (
     "#1f5f8b",
     "#b3501b",
-    "#4d7c3a",
+    "#d9a400",
     "#7a4a8c",
-    "#8a7a1f",
+    "#4d7c3a",
     "#555555",
 )  # one shade for each, again from the start
 PAGE = 7.0  # inches: the width of the text block

@@ -20,9 +20,11 @@ from wframe.results.store import Store
 from wframe.results.text import symbol
 
 KEPT = "-kept"  # the ending of a setting with `before: kept`, beside the one as printed
+LINEAR = 1e3  # energies up to this are on a linear part of the axis, where there are much larger ones
 BAND = f"The band is the sign test's 95% interval; with fewer than {SMALLEST_N} groups, each is a thin line instead."
 MEDIANS = "A group that diverges counts as infinite from then on."
-WITHOUT = "A group that diverges is left out from then on; the legend counts them."
+WITHOUT = "A group that diverges is left out from then on"
+SYMLOG = f"The axis of the energy is linear between ±{LINEAR:,.0f} and logarithmic beyond (symlog)."
 
 
 def groups_of(curves: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -82,12 +84,18 @@ def energy_scale(axes: Axes, values: pd.Series) -> None:
     axes.axhline(0, color="black", linewidth=0.5)
     values = values[np.isfinite(values)]
     if (largest := values.abs().max()) > 1e5:
-        axes.set_yscale("symlog", linthresh=1e3)
+        axes.set_yscale("symlog", linthresh=LINEAR)
         decade = int(np.log10(largest))
         ends = [10.0**decade, 10.0 ** (decade // 2 + 1)]
         axes.set_yticks([*(-end for end in ends), 0, *ends], minor=False)
         axes.minorticks_off()
-        axes.set_ylim(min(-1e3, 2 * values.min()), max(1e3, 2 * values.max()))
+        axes.set_ylim(min(-LINEAR, 2 * values.min()), max(LINEAR, 2 * values.max()))
+
+
+def about_energy(canvas: Canvas, diverged: bool) -> str:
+    """Return what a caption says of the energy's curves: what becomes of groups that diverge, and of the axis."""
+    counted = f"{WITHOUT}; the legend counts them." if diverged else f"{WITHOUT}."
+    return counted + (f" {SYMLOG}" if any(axes.get_yscale() == "symlog" for axes in canvas.axes) else "")
 
 
 def draw_curves(
@@ -114,8 +122,11 @@ def draw_curves(
             numbers.append(draw_band(axes, part, method).assign(dataset=dataset, method=method))
         if np.isinf(pd.concat(numbers[-len(groups) :])["high"]).any():
             axes.set_ylim(top=1.2 * every[np.isfinite(every)].max())
-        axes.set_title(plain(textwrap.fill(store.title(dataset), 78 // columns)))
         axes.legend(fontsize=7)
+    scales = [axes.get_yscale() for axes in grid.flat[: len(datasets)]]
+    for axes, dataset, scale in zip(grid.flat, datasets, scales, strict=False):
+        which = f" ({scale} scale)" if len(set(scales)) > 1 else ""  # said where the panels' differ
+        axes.set_title(plain(textwrap.fill(store.title(dataset) + which, 78 // columns)))
     for axes in list(grid.flat)[len(datasets) :]:
         axes.set_axis_off()
     grid[0, 0].set_ylabel(label)
@@ -129,7 +140,7 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
     canvas = plt.figure(figsize=(PAGE, 0.85 * len(runs) + 0.4))
     grid = canvas.add_gridspec(len(runs), columns + 1, width_ratios=[1] * columns + [2.6])
     curve_axes = canvas.add_subplot(grid[:, -1])
-    curves = pd.concat([curves_of(store, run) for run in runs])
+    curves, any_lost = pd.concat([curves_of(store, run) for run in runs]), False
     for row, run in enumerate(runs):
         style: dict[str, Any] = {"color": COLOURS[run.method], "linestyle": ":" if is_kept(run) else LINES[run.method]}
         snapshots, diverged = store.images(run, "snapshots"), store.diverged(run)
@@ -142,6 +153,7 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
             if column == 0:
                 axes.set_ylabel(label_of(run).replace(" ", "\n"))
         groups = groups_of(curves_of(store, run), measure)
+        any_lost |= bool(lost_of(groups))
         if groups.shape[1] > 1:
             curve_axes.plot(groups.index, groups, lw=0.6, alpha=0.5, **style)
         label = ", ".join(filter(None, (label_of(run), lost_of(groups))))
@@ -157,7 +169,7 @@ def strips(store: Store, study: str, runs: list[Run], name: str, title: str, mea
         name,
         title,
         "The first group's images after t learning iterations. Thin lines are groups, thick lines their median. "
-        + (MEDIANS if measure == "R" else WITHOUT),
+        + (MEDIANS if measure == "R" else about_energy(canvas, any_lost)),
         f"{title}: {_story(store, runs)}",
         canvas,
         curves[["dataset", "class", "setting", "method", "repeat", "group", "iteration", "R", "energy"]],

@@ -7,7 +7,7 @@ import pandas as pd
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import PAGE, Figure, joined, show
-from wframe.figures.curves import BAND, MEDIANS, WITHOUT, draw_curves, strips
+from wframe.figures.curves import BAND, MEDIANS, about_energy, draw_curves, strips
 from wframe.figures.film import film
 from wframe.results.store import Store
 
@@ -69,10 +69,12 @@ def energies(store: Store, study: str) -> Iterator[Figure]:
     canvas, numbers = draw_curves(store, study, "energy", "energy Φ(x; θ)")
     ends = numbers[numbers["iteration"] == numbers["iteration"].max()]
     outcome = "; ".join(f"{row.dataset} {METHODS[row.method]} {row.median:.4g}" for row in ends.itertuples())
+    diverged = bool((ends["n"] < ends["groups"]).any())
     yield Figure(
         "energy",
         "Energy Φ of the chains",
-        f"Median over groups. {BAND} {WITHOUT} In the paper, the best curve falls slowly to slightly above 0.",
+        f"Median over groups. {BAND} {about_energy(canvas, diverged)} In the paper, the best curve falls slowly to "
+        "slightly above 0.",
         f"Curves of the energy for each dataset. At the end: {outcome}.",
         canvas,
         numbers,

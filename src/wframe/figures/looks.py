@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 
 from wframe.config.learning import METHODS
 from wframe.figures.canvas import DATASETS, PAGE, Figure, joined
@@ -35,10 +38,11 @@ def looks(store: Store, study: str) -> Iterator[Figure]:
             -(-len(measures) // 2), 2, figsize=(PAGE, 2 * -(-len(measures) // 2)), squeeze=False
         )
         for axes, measure in zip(grid.flat, measures, strict=False):
-            _panel(axes, of, measure, names)
+            _panel(axes, of, measure, names, entry.datasets)
         if SCORE in table:
             real = table.loc[table["method"] == "observed", SCORE].iloc[0]
             grid.flat[len(measures) - 1].axhline(real, color="black", lw=0.8, ls=":")
+        _legend(canvas, [store.title(name) for name in entry.datasets], real_images=SCORE in table)
         for axes in grid.flat[len(measures) :]:
             axes.set_axis_off()
         numbers = pd.DataFrame([_row(of, measure, names, k) for measure in measures for k in range(len(names))])
@@ -55,11 +59,22 @@ def looks(store: Store, study: str) -> Iterator[Figure]:
         )
 
 
-def _panel(axes: Axes, of: dict[str, pd.DataFrame], measure: str, names: list[str]) -> None:
+def _legend(canvas: Canvas, titles: list[str], real_images: bool) -> None:
+    """Say below the panels what the lines are."""
+    handles: list[Artist] = [
+        Line2D([], [], color=shade, lw=1, label=f"a group of {title}")
+        for shade, title in zip(DATASETS * len(titles), titles, strict=False)
+    ]
+    handles.append(Line2D([], [], color="black", lw=1.6, marker="|", ms=8, label="median of the groups, 95% interval"))
+    if real_images:
+        handles.append(Line2D([], [], color="black", lw=0.8, ls=":", label="score of the real images"))
+    canvas.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7)
+
+
+def _panel(axes: Axes, of: dict[str, pd.DataFrame], measure: str, names: list[str], datasets: list[str]) -> None:
     """Draw a measure under each setting: a line for each group, and the median of all."""
     if measure != SCORE:
         values = pd.DataFrame({name: of[name][measure] for name in names})
-        datasets = values.index.unique("dataset")
         for shade, dataset in zip(DATASETS * len(datasets), datasets, strict=False):
             axes.plot(names, values.loc[[dataset]].T, color=shade, lw=0.5, alpha=0.5)
     every = [_estimate(of, measure, name) for name in names]

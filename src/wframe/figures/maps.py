@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from wframe.config.learning import METHODS, Method
 from wframe.config.studies import Study
@@ -32,10 +33,11 @@ def outcome_map(store: Store, study: str) -> Iterator[Figure]:
     x, y = axes_of(entry)
     for dataset in entry.datasets:
         panels = [(method, setting) for method in entry.methods for setting in entry.settings]
+        titles = [_panel(store, study, dataset, method, setting) for method, setting in panels]
         tall = 0.9 + 0.32 * len(entry.grid[y] if y else [0])
         canvas, grid = plt.subplots(len(panels), 1, figsize=(PAGE, tall * len(panels) + 0.4), squeeze=False)
         parts = []
-        for axes, (method, setting) in zip(grid[:, 0], panels, strict=True):
+        for axes, title, (method, setting) in zip(grid[:, 0], titles, panels, strict=True):
             counts = count(store, study, dataset, method, setting)
             _cells(axes, counts)
             axes.set_xticks(range(len(entry.grid[x])), [f"{value:g}" for value in entry.grid[x]])
@@ -44,7 +46,7 @@ def outcome_map(store: Store, study: str) -> Iterator[Figure]:
                 axes.set_ylabel(symbol(y))
             else:
                 axes.set_yticks([])
-            axes.set_title(_panel(entry.methods, method, setting), loc="left")
+            axes.set_title(title if titles.count(title) == 1 else f"{title}: {setting}", loc="left")
             _bound(axes, store, study, dataset, setting)
             parts.append(counts.assign(dataset=dataset, method=method, setting=setting))
         grid[-1, 0].set_xlabel(symbol(x))
@@ -70,9 +72,16 @@ def axes_of(study: Study) -> tuple[str, str | None]:
     return x, rest[0] if rest else None
 
 
-def _panel(methods: list[Method], method: str, setting: str) -> str:
-    """Return a panel's title; where all have one method, the settings say what it is (β = 0 is FRAME)."""
-    return setting if len(methods) == 1 else f"{METHODS[method]}, {setting}"
+def _panel(store: Store, study: str, dataset: str, method: Method, setting: str) -> str:
+    """Return a panel's title: the method, the kind of its penalty, and whether θ is clipped."""
+    entry = store.study(study)
+    c = store.edition.constants(study, dataset, next(iter(entry.over_grid(setting))), method)
+    clipped = f", |θ| ≤ {c.clip:g}" if c.clip is not None else ""
+    if method == "frame":
+        return METHODS["frame"] + clipped
+    if c.beta == 0 and "beta" not in entry.grid:
+        return f"{METHODS['frame']} (β = 0){clipped}"
+    return f"{METHODS[method]}, {'delayed penalty' if c.before == 'kept' else 'penalty as printed'}{clipped}"
 
 
 def count(store: Store, study: str, dataset: str, method: str, setting: str) -> pd.DataFrame:
@@ -138,7 +147,8 @@ def _cells(axes: Axes, counts: pd.DataFrame) -> None:
             axes.add_patch(Rectangle((left, line - 0.45), wide, 0.9, color=SHADES[name], lw=0))
             left += wide
         if lost := row["collapses"] + row["diverges"]:
-            axes.text(column, line, f"{lost:g}", ha="center", va="center", fontsize=7)
+            number = axes.text(column, line, f"{lost:g}", ha="center", va="center", fontsize=7)
+            number.set_path_effects([withStroke(linewidth=1.8, foreground="white")])  # readable on every shade
     axes.set_xlim(-0.55, len(dict.fromkeys(counts[first])) - 0.45)
     axes.set_ylim(-0.5, len(ys) - 0.5)
 

@@ -17,6 +17,11 @@ from wframe.results.gain import LIMITS, gains, prediction
 from wframe.results.outcomes import COLLAPSES_ABOVE, LEARNS_BELOW, describe, worst_once_diverged
 from wframe.results.store import Store
 
+GAIN = (  # what the legend's g is
+    "g = λβe/D is the gain of the penalty's own step of θ: e is the largest eigenvalue of a group's mean JJᵀ (J: the "
+    "derivatives of the filters' responses with respect to the image), D the number of values of an image."
+)
+
 
 def overview(store: Store, study: str) -> Iterator[Figure]:
     """Draw R under each setting, relative to its start: which settings learn, stall, collapse or diverge."""
@@ -41,7 +46,7 @@ def _overview_of(store: Store, study: str, dataset: str, measured: pd.DataFrame)
             parts.append(f"{METHODS[method]} under {setting} {outcome}")
             numbers.append(middle.rename("R_relative").reset_index().assign(setting=setting, method=method))
         axes.set_yscale("log")
-        axes.set_ylim(0.05, 50)  # exploding curves leave the panel, so that stalling ones stay visible
+        axes.set_ylim(0.05, 50)  # curves that blow up run off the panel, so that stalling ones stay visible
         axes.set_xlim(0, curves["iteration"].max())
         axes.axhline(1, color="black", lw=0.4)
         axes.legend(fontsize=6, loc="lower left")  # curves start at 1
@@ -50,8 +55,8 @@ def _overview_of(store: Store, study: str, dataset: str, measured: pd.DataFrame)
         f"{store.title(dataset)}: R under each setting",
         f"R relative to its start; thin lines are groups, thick lines their median. A final value below "
         f"{LEARNS_BELOW:g} counts as learning, above {COLLAPSES_ABOVE:g} as collapse, in between as stalling. "
-        f"{MEDIANS} Exploding curves leave the panel."
-        + (f" By the gain g of the penalty's own step of θ: {prediction(measured)}." if len(measured) else ""),
+        f"{MEDIANS} Curves that blow up run off the panel."
+        + (f" {GAIN} In these groups: {prediction(measured)}." if len(measured) else ""),
         "; ".join(parts) + ".",
         canvas,
         pd.concat(numbers),

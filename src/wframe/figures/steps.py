@@ -49,11 +49,14 @@ def waterfall(store: Store, study: str) -> Iterator[Figure]:
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.tick_params(axis="y", which="both", labelsize=6)
         axes.set_xticks(range(len(names)), [_tick(store, study, names, k) for k in range(len(names))], fontsize=7)
-        axes.set_ylabel(f"R at the end over that of {names[0]}")
+        axes.set_ylabel(f"R / R({names[0]}), at the end")
+        axes.set_title("numbers: median paired ratio of each change, with its 95% interval", fontsize=7, pad=22)
         handles = [
-            Line2D([], [], color=c, label=store.title(d)) for c, d in zip(DATASETS, entry.datasets, strict=False)
+            Line2D([], [], color=c, lw=2, label=f"a group of {store.title(d)}")
+            for c, d in zip(DATASETS, entry.datasets, strict=False)
         ]
-        axes.legend(handles=[*handles, Line2D([], [], color="black", lw=2, label="median")], fontsize=6)
+        middle_line = Line2D([], [], color="black", lw=2, label=f"median of R / R({names[0]})")
+        axes.legend(handles=[*handles, middle_line], fontsize=6)
         numbers = pd.DataFrame(rows)
         yield Figure(
             joined("steps", method),

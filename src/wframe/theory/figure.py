@@ -22,15 +22,17 @@ COMPUTED: dict[str, Any] = {"color": "black", "marker": "o", "ms": 3, "linestyle
 GREY = "#777777"
 TITLE = "The paper's theory, computed"
 CAPTION = (
-    "Dashed: as the paper prints it. Solid: corrected. Black dots and grey bars: what comes out of a solver, of "
-    "exact probabilities or of simulated chains. (a) The minimiser of Eq. 5 is e^(−Φ)q, where Eq. 3 has e^(+Φ)q. "
-    "(b) Exact probabilities of n particles against Lemma 1's rate. (c) With a time step τ put in, I − J falls to "
-    "0 like τ; the vertical lines are the τ of one Langevin step of Algorithm 1 and of its 50, δ = 0.15. (d) What "
-    "the tempered reading samples: Eq. 3 with the energy Φ/σ². (e) The last line of Eq. 13 against the line "
-    "before it. (f) The steady state of Eq. 15 isn't Eq. 3 unless the penalty's gradient is left out. (g) Where "
-    "wFRAME's θ comes to rest. (h) How the gradients of three divergences change with the distance between model "
-    "and data. (i) How fast the penalty's own step of θ shrinks (below 0) or grows, as line 12 is printed (renewed) "
-    "and with last iteration's penalty (kept, which is no correction)."
+    "Dashed: as the paper prints it. Solid: corrected. Black dots and grey bars: what comes out of a solver, of exact "
+    "probabilities or of simulated chains. (a) The minimiser of Eq. 5 is e^(−Φ)q, where Eq. 3 has e^(+Φ)q. (b) Exact "
+    "probabilities of n particles against Lemma 1's rate. (c) With a time step τ put in, I − J falls to 0 like τ; the "
+    "vertical lines are the τ of one Langevin step of Algorithm 1 and of its 50, δ = 0.15. (d) What the tempered "
+    "reading samples: Eq. 3 with the energy Φ/σ². (e) The last line of Eq. 13 against the line before it. (f) The "
+    "steady state of Eq. 15 isn't Eq. 3 unless the penalty's gradient is left out. (g) Where wFRAME's θ comes to "
+    "rest. (h) How the gradients of three divergences change with the distance between model and data. (i) How fast "
+    "the penalty's own step of θ shrinks (below 0) or grows, as line 12 is printed (renewed) and with last "
+    "iteration's penalty (kept, which is no correction). The gain is g = λβe/D: e is the largest eigenvalue of a "
+    "group's mean JJᵀ (J: the derivatives of the filters' responses with respect to the image), D the number of "
+    "values of an image."
 )
 
 
