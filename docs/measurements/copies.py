@@ -119,7 +119,7 @@ def main(results: Path, out: Path) -> None:
                     f"| {closer} of {near.shape[1]} | {np.mean(counts):.1f} |"
                 )
         place.set(title=store.title(dataset), xlabel="learning iteration t", ylim=(0, None))
-    np.atleast_1d(axes)[0].set_ylabel("distance to the nearest observed image")
+    np.atleast_1d(axes)[0].set_ylabel("distance to the nearest\nobserved image (grey levels)")
     np.atleast_1d(axes)[0].legend(fontsize=7)
     canvas.savefig(out, dpi=130, metadata={"Software": None})
     print()
