@@ -1,4 +1,4 @@
-"""Numbers, durations and constants in readable form."""
+"""Numbers, intervals, durations and constants in readable form."""
 
 import math
 from typing import Any
@@ -26,3 +26,14 @@ def number(value: Any, digits: int = 3) -> str:
     else:
         text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
     return text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, unknown: str = "–") -> str:
+    """Return an interval in words, as "0.84 to ∞"; `unknown` where neither end is known.
+
+    An end that is missing is open: JSON has no infinity.
+    """
+    known = [end is not None and not math.isnan(end) for end in (low, high)]
+    if not any(known):
+        return unknown
+    return f"{number(low) if known[0] else '−∞'} to {number(high) if known[1] else '∞'}"
