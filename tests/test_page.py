@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -15,10 +16,12 @@ from wframe.config.edition import load
 from wframe.figures.canvas import tile
 from wframe.figures.curves import band, groups_of, lost_of
 from wframe.figures.paper import figure_2, figure_4
+from wframe.model.readings import READINGS
+from wframe.report.claims import counted, stand_ins, tally
 from wframe.report.films import film_view
-from wframe.report.views import compare
+from wframe.report.views import choices, compare
 from wframe.results.store import NotAvailable, Store
-from wframe.results.text import duration, number
+from wframe.results.text import duration, interval, number
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -119,7 +122,7 @@ def test_a_film_says_when_a_group_diverged():
     run = {"method": "frame", "label": "FRAME", "R": [2.0, 1.5, None, None], "diverged": 2}
     film = {"edge": 4, "times": [1, 2, 4], "runs": [run, run | {"R": [2.0, 1.0, 0.5, 0.25], "diverged": None}]}
     seen = film_view({"film": film})
-    assert seen["player"]["runs"][0]["said"] == ["R = 2", "R = 1.50", "diverged in iteration 3"]
+    assert seen["player"]["runs"][0]["said"] == ["R = 2 at t = 1", "R = 1.50 at t = 2", "diverged in iteration 3"]
     assert seen["player"]["iterations"] == 4 and seen["curves"][0]["points"] == "0,4.0 333,16.7"
 
 
@@ -209,6 +212,56 @@ def test_images_in_the_sheet_are_the_chains(tiny: Path):
 )
 def test_verdicts_of_a_ratio(low: float, high: float, verdict: str):
     assert compare({"ratio_low": low, "ratio_high": high}).startswith(verdict)
+
+
+def test_a_lower_R_is_no_verdict_where_the_outcomes_differ():
+    """The claims don't call a method the better one that is lost more often, whatever its R."""
+    row = {"ratio_low": 0.8, "ratio_high": 0.9}
+    alike = {"outcome_frame": "collapses 1/2, learns 1/2", "outcome_wframe": "learns 1/2, collapses 1/2"}
+    assert compare(row | alike) == "wFRAME lower"
+    others = {"outcome_frame": "learns", "outcome_wframe": "learns 7/9, diverges 2/9"}
+    assert compare(row | others) == "FRAME learns; wFRAME learns 7/9, diverges 2/9"
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [((0.84, 1.5), "0.840 to 1.50"), ((0.0, None), "0 to ∞"), ((-np.inf, 2.0), "−∞ to 2"), ((np.nan, None), "–")],
+)
+def test_an_interval_may_be_open(ends: tuple[float | None, float | None], said: str):
+    assert interval(*ends) == said
+
+
+def test_claims_are_counted_as_the_command_counts_them():
+    """The page repeats the command's line, and adds what came out of claims that this edition has no verdict on."""
+    claims = [{"here": here, "verdict": "not run"} for here in ("holds", "can't be told", "holds", None)]
+    record = {"line": "5 claims: 1 reproduced, 4 not run", "claims": [*claims, {"here": None, "verdict": "reproduced"}]}
+    assert tally(record) == (
+        "5 claims: 1 reproduced, 4 not run. Of these 4 that were not run, 3 were tried on this edition’s images: "
+        "2 hold, 1 can't be told."
+    )
+    assert tally({"line": "1 claims: 1 reproduced", "claims": claims[3:]}) == "1 claims: 1 reproduced."
+
+
+def test_a_claim_names_the_images_that_stood_in():
+    edition = load(ROOT / "config/demo.yaml")
+    of = {"study": "whole", "datasets": ["celeba", "cifar10"]}
+    assert stand_ins(edition, of) == [
+        "CelebA → Faces (LFW subset, scikit-image)",
+        "CIFAR-10 → Digits, by label (scikit-learn)",
+    ]
+    assert stand_ins(edition, {"row": "wframe"}) == []
+    papers = load(ROOT / "config/paper.yaml")
+    assert stand_ins(papers, {"study": "whole", "datasets": ["cifar10"]}) == []
+
+
+def test_outcomes_are_counted_in_grammar():
+    assert counted({"learns": 6, "collapses": 1, "diverges": 2}) == "6 learn, 1 collapses, 2 diverge"
+
+
+def test_what_readings_are_is_said_where_they_are_compared():
+    edition = load(ROOT / "config/demo.yaml")
+    assert list(choices(edition.studies["readings"], edition)) == [*READINGS, "theta", "penalty"]
+    assert not choices(edition.studies["whole"], edition)
 
 
 def test_numbers_are_readable():

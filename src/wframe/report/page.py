@@ -15,9 +15,10 @@ from wframe.files import atomic_write, read_json, write_json
 from wframe.jobs.left_out import load_made
 from wframe.record.manifest import build_manifest, page_entry
 from wframe.report import views
+from wframe.report.claims import OF_THEORY, PAPERS, claims_view, counted
 from wframe.results.outcomes import DEFINITION
 from wframe.results.statistics import SMALLEST_N
-from wframe.results.text import duration, number
+from wframe.results.text import duration, interval, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,8 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
     )
     environment.filters |= {
         "number": number,
+        "counted": counted,
+        "called": PAPERS.__getitem__,
         "duration": duration,
         "shell": shlex.join,
         "short": lambda text: str(text)[:12],
@@ -60,7 +63,7 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         edition=edition,
         manifest=manifest,
         about=views.about(edition),
-        claims=views.claims_view(results, edition),
+        claims=claims_view(results, edition),
         inputs=views.inputs_view(results),
         paper_figures=read_json(results / "figures" / "paper" / "index.json"),
         theory=read_json(results / "measurements" / "theory.json") if edition.theory else None,
@@ -75,6 +78,8 @@ def render(results: Path, edition: Edition, manifest: dict[str, Any]) -> str:
         bank=views.bank_about(results / "bank.safetensors"),
         totals=views.totals(manifest["runs"]),
         names=METHODS,
+        interval=interval,
+        of_theory=OF_THEORY,
         figure_ids=views.figure_ids(results, edition),
         definition=DEFINITION,
         smallest_n=SMALLEST_N,

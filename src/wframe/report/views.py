@@ -11,17 +11,21 @@ from safetensors import safe_open
 
 from wframe.config.devices import seconds_on
 from wframe.config.edition import Edition
+from wframe.config.learning import METHODS, Learning
+from wframe.config.studies import Study
 from wframe.files import read_json, sha256_file
 from wframe.jobs.left_out import RECORD, in_words
 from wframe.jobs.runs import run_flops, runs
+from wframe.model.readings import DESCRIPTIONS, READINGS
 from wframe.report.films import film_view
 
 METHODS_EXPLAINED = (
     "FRAME scores an image by how the filters of a fixed convolutional network (the filter bank) respond to it. It "
-    "synthesises images by Langevin dynamics, a noisy climb of that score, and adjusts the score until they cause the "
-    "same responses as nine observed images. The response distance R says how far apart the two still are: lower is "
-    "better. Learning can collapse: R rises, and the images fall apart. wFRAME adds a Wasserstein penalty that is "
-    "meant to prevent this; it comes from the paper FRAME Revisited (Cai, Wu, Li, Chen, Lin; AAAI 2019)."
+    "synthesises images by Langevin dynamics (noisy gradient ascent on that score), and adjusts the score until the "
+    "samples produce the same responses as nine observed images. The response distance R says how far apart the two "
+    "still are: lower is better. Learning can collapse: R rises, and the images fall apart. wFRAME adds a Wasserstein "
+    "penalty that is meant to prevent this; it comes from the paper FRAME Revisited (Cai, Wu, Li, Chen, Lin; AAAI "
+    "2019)."
 )
 OF_THE_PAPER = (
     "FRAME learns to make images like nine given ones. The paper says that it can collapse, and that wFRAME doesn’t. "
@@ -34,9 +38,6 @@ NOT_COMPARED = (
     "This is the “{name}” edition. Its images, filters or schedule aren’t all the paper’s, so none of its numbers is "
     "compared with a number of the paper: it shows how the two methods behave."
 )
-KINDS = {"holds": "reproduced", "doesn't hold": "contradicted", "can't be told": "undecided"}  # as they are coloured
-PLURAL = {"holds here": "hold here", "doesn't hold here": "don't hold here"}
-OUTCOMES = (*KINDS.values(), *(f"{name} here" for name in KINDS), "quoted", "not run")
 
 
 def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -56,8 +57,22 @@ def study_view(results: Path, edition: Edition, name: str, manifest: dict[str, A
         "films": [film_view(figure) for figure in figures if "film" in figure],
         "others": [figure for figure in figures if "film" not in figure],
         "rows": rows,
+        "choices": choices(study, edition),
+        "side_by_side": f"{'Two groups' if study.groups != 1 else 'One group'} of each class, side by side",
         "records": {key: record for key, record in manifest["runs"].items() if key.startswith(f"{name}/")},
     }
+
+
+def choices(study: Study, edition: Edition) -> dict[str, str]:
+    """Return what the readings are between which a study's settings choose, by name; of none where there is no choice.
+
+    Also of the other choices that the paper leaves open, where a setting makes one.
+    """
+    changes = [point.changes for point in study.points.values()]
+    tried = {change.get("reading", edition.learning.reading) for change in changes}
+    found = {name: DESCRIPTIONS[name] for name in READINGS if name in tried and len(tried) > 1}
+    made = set().union(*changes)
+    return found | {name: str(Learning.model_fields[name].description) for name in ("theta", "penalty") if name in made}
 
 
 def inputs_view(results: Path) -> dict[str, Any]:
@@ -91,32 +106,6 @@ def about(edition: Edition) -> dict[str, str | None]:
         )
         title, what = f"FRAME and wFRAME: {', '.join(of_each)}", OF_IMAGES
     return {"title": title, "lead": what, "methods": METHODS_EXPLAINED, "note": note}
-
-
-def claims_view(results: Path, edition: Edition) -> dict[str, Any]:
-    """Return the claims that this edition judges, each with its outcome, and those that it doesn't.
-
-    Without a verdict on experiments, what came out here stands in its place. `on_experiments` says whether any claim
-    about an experiment is judged: none is on images of one's own.
-    """
-    record = read_json(results / "claims.json")
-    for claim in record["claims"]:
-        if claim["here"]:  # that this edition gives no verdict is said once, above the table
-            claim["why"] = claim["why"].partition(f"here it {claim['here']}: ")[2]
-        claim["outcome"] = f"{claim['here']} here" if claim["here"] else claim["verdict"]
-        claim["kind"] = KINDS.get(claim["here"], claim["verdict"]).replace(" ", "-")
-    judged = [claim for claim in record["claims"] if claim["ours"]]
-    others = [claim for claim in record["claims"] if not claim["ours"]]
-    counts = {name: [c["outcome"] for c in record["claims"]].count(name) for name in OUTCOMES}
-    said = ", ".join(f"{n} {PLURAL.get(name, name)}" for name, n in counts.items() if n)
-    return {
-        "judged": judged,
-        "others": others,
-        "counts": {name: n for name in counts if (n := sum(claim["outcome"] == name for claim in judged))},
-        "on_experiments": of_the_paper(edition) and any(not claim["always"] for claim in judged),
-        "line": f"{len(record['claims'])} claims: {said}",
-        "chance": record["chance"],
-    }
 
 
 def figure_ids(results: Path, edition: Edition) -> dict[str, str]:
@@ -190,13 +179,17 @@ def jobs_view(edition: Edition, records: dict[str, dict[str, Any]]) -> dict[str,
 
 
 def compare(row: dict[str, Any]) -> str:
-    """Describe what the ratio of R shows: lower, higher or can't tell."""
+    """Describe what the ratio of R shows: lower, higher or can't tell; the outcomes, where the methods' differ.
+
+    A lower R doesn't make a method the better one where it diverges more often (see `claims.judges._common.Pairs`).
+    """
     low, high = row.get("ratio_low", math.nan), row.get("ratio_high", math.nan)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "too few groups to tell"
-    said = "wFRAME lower" if high < 1 else "wFRAME higher" if low > 1 else "can't tell"
-    more = row.get("diverged_wframe", 0) - row.get("diverged_frame", 0)
-    return said + (", but diverges more often" if more > 0 and high < 1 else "")
+    became = {method: row.get(f"outcome_{method}", "") for method in METHODS}
+    if len({frozenset(said.split(", ")) for said in became.values()}) > 1:
+        return "; ".join(f"{METHODS[method]} {said}" for method, said in became.items())
+    return "wFRAME lower" if high < 1 else "wFRAME higher" if low > 1 else "can't tell"
 
 
 def dataset_view(results: Path, edition: Edition, name: str) -> dict[str, Any]:
@@ -236,7 +229,6 @@ def totals(records: dict[str, dict[str, Any]]) -> dict[str, float]:
         "shards": len(every),
         "groups": sum(record["groups"][1] - record["groups"][0] for record in every),
         "images_steps": sum(record["images_steps"] for record in every),
-        "seconds": sum(record["seconds"] for record in every),
         "memory": max((record["peak_memory_mb"] for record in every), default=0),
         "diverged": sum(record["diverged"] for record in every),
         "resumed": sum(record["resumed"] for record in every),
