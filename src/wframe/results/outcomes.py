@@ -15,9 +15,9 @@ TIE = 1e-4  # of a ratio's logarithm, or of what has a scale of 1: a hundredth o
 LEAST = 1e-12  # an R of 0 has no logarithm
 WINDOW = 10  # iterations at the end whose median is a group's end; half of the iterations where there are fewer than 20
 DEFINITION = (
-    f"By R at the end (the median of the last {WINDOW} iterations) over R after the first: below {LEARNS_BELOW:g} a "
-    f"group learns, above {COLLAPSES_ABOVE:g} it collapses, between them it stalls; a group whose R or Φ wasn't finite "
-    "in any iteration has diverged."
+    f"By R at the end (the median of the last {WINDOW} iterations, or of the last half if T < {2 * WINDOW}) over R "
+    f"after the first: below {LEARNS_BELOW:g} a group learns, above {COLLAPSES_ABOVE:g} it collapses, between them it "
+    "stalls; a group whose R or Φ wasn't finite in any iteration has diverged."
 )
 
 
