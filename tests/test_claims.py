@@ -230,7 +230,7 @@ def test_holm_s_correction_takes_each_statistic_once(tmp_path: Path):
         records = judge_all([*claims, *more], write(tmp_path))
         assert {record["survives"] for record in records} == {survives}, count
         rates = error_rates(records)
-        assert (rates["judged"], rates["expected_false"]) == (count, round(0.05 * count, 2))
+        assert (rates["judged"], rates["expected_false"]) == (count, round(0.025 * count, 2))
 
 
 def test_claims_on_the_same_statistic_are_marked(tmp_path: Path):

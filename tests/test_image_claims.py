@@ -72,7 +72,9 @@ def test_distinct_real_scenes_are_not_collapsed(tmp_path: Path):
     one = few(tmp_path / "same", grey, chains=np.repeat(SCENES[:1], 27, 0))
     assert few_verdict(one) == "contradicted", "wFRAME's chains are one image"
     exploded = few(tmp_path / "exploded", grey, chains=SCENES[9:36], end=50.0)
-    assert few_verdict(exploded) == "contradicted", "noise of an explosion is no diversity"
+    assert few_verdict(exploded) == "undecided", "noise of an explosion is no diversity"
+    one_image = [np.repeat(SCENES[n : n + 1], 27, 0) for n in range(3)]
+    assert few_verdict(few(tmp_path / "exactly one", one_image)) == "reproduced", "also where nothing varies"
 
 
 def test_diversity_in_small():
@@ -240,8 +242,10 @@ def test_methods_that_begin_alike(tmp_path: Path):
     assert outcome.verdict == "reproduced" and evidence.value == 0 and evidence.n == 6
     outcome, evidence = begin(tmp_path / "apart", SCENES[:9] // 8, 10)
     assert outcome.verdict == "contradicted", "as far apart as two images are, however far they come apart later"
-    _, evidence = begin(tmp_path / "diverged", SCENES[:9], 0, diverged=7)
-    assert evidence.n == 3 and "3 runs that diverged before a second snapshot are left out" in evidence.notes
+    outcome, evidence = begin(tmp_path / "later", SCENES[:9], 0, diverged=7)
+    assert outcome.verdict == "reproduced" and evidence.n == 6, "what diverges later was alike at first"
+    outcome, evidence = begin(tmp_path / "before", SCENES[:9], 0, diverged=2)
+    assert outcome.verdict == "undecided" and evidence.n == 6, "what diverges alone is not alike"
 
 
 def test_images_of_one_training_run_are_not_repeats(tmp_path: Path):

@@ -43,7 +43,7 @@ class Evidence(NamedTuple):
     files: frozenset[str]  # the results it was computed from
     outcomes: dict[str, dict[str, int]] = {}  # noqa: RUF012  (never changed) method → how many models learn, collapse …
     notes: tuple[str, ...] = ()  # what was left out and why, and what else is worth knowing
-    parts: dict[str, Estimate] = {}  # noqa: RUF012  the same of each dataset alone, where there are several
+    parts: dict[str, Estimate] = {}  # noqa: RUF012  the same of each dataset alone ("on CelebA alone"), or averaged
     sampled: bool = True  # false: computed, so that chance has no part in it (theory)
 
     @property

@@ -106,8 +106,8 @@ def line(about: dict[str, Any], claims: list[dict[str, Any]]) -> str:
     chance = about["chance"]
     return (
         f"Of {about['line']}. {chance['decided']} of {chance['judged']} statistics were decided, {chance['survive']} "
-        f"of them also after Holm's correction. Were every claim only just true or false, chance alone would get about "
-        f"{chance['expected_false']:g} wrong."
+        f"of them also after Holm's correction. Were the truth on the edge of what each claim says, chance would get "
+        f"at most {chance['expected_false']:g} wrong."
     )
 
 

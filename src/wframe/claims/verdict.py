@@ -15,7 +15,7 @@ from wframe.claims.claim import Claim, Expects
 from wframe.claims.evidence import JUDGES, Case, Evidence
 from wframe.claims.many import mark_survivors
 from wframe.files import sha256_file
-from wframe.results.statistics import LEVEL
+from wframe.results.statistics import LEVEL, Estimate
 from wframe.results.store import NotAvailable
 
 VERDICTS = ("reproduced", "contradicted", "undecided", "quoted", "not run")
@@ -53,16 +53,29 @@ def decide(expects: Expects, evidence: Evidence) -> Outcome:
     low, high = evidence.bounds()
     said = _said(evidence.value, low, high)
     verdict = place(expects, low, high)
-    against = {"reproduced": "contradicted", "contradicted": "reproduced"}.get(verdict)
     for name, part in evidence.parts.items():  # what is true of all together may be false of one of them
-        if against and place(expects, *part.interval(LEVEL)) == against:
+        if _speaks_against(verdict, expects, part):
             alone = _said(part.value, *part.interval(LEVEL))
-            return Outcome("undecided", f"{said} over all, but the datasets disagree: {alone} on {name} alone")
+            return Outcome("undecided", f"{said} over all, but it isn't the same everywhere: {alone} {name}")
     if verdict == "reproduced":
         return Outcome(verdict, f"{said}: the whole interval is {expects.words}")
     if verdict == "contradicted":
         return Outcome(verdict, f"{said}: no part of the interval is {expects.words}")
     return Outcome(verdict, f"{said}: the interval allows both; {leaning(expects, evidence)}")
+
+
+def _speaks_against(verdict: Verdict, expects: Expects, part: Estimate) -> bool:
+    """Return whether a part says the opposite, or its interval is open where it may: a method is lost more often."""
+    low, high = part.interval(LEVEL)
+    alone = place(expects, low, high)
+    below, above = (math.isinf(edge) for edge in expects.region)  # whether the region has no edge there
+    if verdict == "reproduced":
+        ends_outside = (low == -math.inf and not below) or (high == math.inf and not above)
+        return alone == "contradicted" or (part.open and ends_outside)
+    if verdict == "contradicted":
+        ends_inside = (low == -math.inf and below) or (high == math.inf and above)
+        return alone == "reproduced" or (part.open and ends_inside)
+    return False
 
 
 def leaning(expects: Expects, evidence: Evidence) -> str:
@@ -143,6 +156,7 @@ def shown(evidence: Evidence, case: Case) -> dict[str, Any]:
         "low": _finite(low),
         "high": _finite(high),
         "n": evidence.n,
+        "fewest": evidence.estimate.fewest,
         "unit": evidence.unit,
         "outcomes": evidence.outcomes,
         "notes": [*evidence.notes, *_of_each(evidence)],
@@ -170,7 +184,7 @@ def judge_all(claims: list[Claim], case: Case) -> list[dict[str, Any]]:
 def _of_each(evidence: Evidence) -> list[str]:
     """Return the estimates of each dataset alone, in words."""
     found = evidence.parts.items()
-    return [f"on {name} alone: {_said(part.value, *part.interval(LEVEL))}, n = {part.n}" for name, part in found]
+    return [f"{name}: {_said(part.value, *part.interval(LEVEL))}, n = {part.n}" for name, part in found]
 
 
 def _said(value: float, low: float, high: float) -> str:

@@ -54,17 +54,24 @@ def final_ratio(R: pd.DataFrame, energy: pd.DataFrame | None = None) -> pd.Serie
     return ratio.where(~diverged(R, energy))
 
 
-def log_ratio(frame: tuple[pd.DataFrame, pd.DataFrame], wframe: tuple[pd.DataFrame, pd.DataFrame]) -> pd.Series:
-    """Return log(wFRAME's R / FRAME's) at the end, for each group, of both methods' (R, Φ) of the same groups.
+def log_ends(
+    frame: tuple[pd.DataFrame, pd.DataFrame], wframe: tuple[pd.DataFrame, pd.DataFrame]
+) -> tuple[pd.Series, pd.Series]:
+    """Return log R at the end, FRAME's and wFRAME's, for each group, of both methods' (R, Φ) of the same groups.
 
-    An R counts at most as twice its start, and that of a group that is lost as exactly that: both lost are a tie, and
-    so is a difference that rounding alone can make.
+    An R counts at most as twice its start, and that of a group that is lost as exactly that.
     """
     starts = pd.concat([R.iloc[0].where(R.iloc[0].lt(np.inf)) for R, _ in (frame, wframe)], axis=1)
     most = COLLAPSES_ABOVE * starts.max(axis=1).fillna(1.0).clip(lower=LEAST)
-    ours, base = (
-        np.log(end(R).clip(lower=LEAST).where(~lost(R, Φ), most).clip(upper=most)) for R, Φ in (wframe, frame)
+    base, ours = (
+        np.log(end(R).clip(lower=LEAST).where(~lost(R, Φ), most).clip(upper=most)) for R, Φ in (frame, wframe)
     )
+    return base, ours
+
+
+def log_ratio(frame: tuple[pd.DataFrame, pd.DataFrame], wframe: tuple[pd.DataFrame, pd.DataFrame]) -> pd.Series:
+    """Return log(wFRAME's R / FRAME's) at the end (see `log_ends`); a difference that rounding can make is a tie."""
+    base, ours = log_ends(frame, wframe)
     apart = ours - base
     return apart.where(apart.abs() >= TIE, 0.0)
 

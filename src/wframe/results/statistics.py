@@ -28,6 +28,7 @@ class Estimate(NamedTuple):
     n: int
     interval: Callable[[float], tuple[float, float]]
     fewest: int = SMALLEST_N  # how many values it takes for an interval that excludes anything
+    open: bool = False  # an end is infinite because of what else is known, however many values there are
 
     def map(self, function: Callable[[float], float]) -> "Estimate":
         """Return the estimate of an increasing function of it."""
@@ -36,7 +37,7 @@ class Estimate(NamedTuple):
             low, high = self.interval(level)
             return function(low), function(high)
 
-        return Estimate(function(self.value), self.n, interval, self.fewest)
+        return self._replace(value=function(self.value), interval=interval)
 
 
 def nothing() -> Estimate:
@@ -83,16 +84,15 @@ def share(rates: ArrayLike) -> Estimate:
     A group's rate is over its repeats. Of all values between 0 and 1 with one mean, zeros and ones spread most, so the
     interval, exact for these, is a little too wide for rates between them, and never too narrow.
     """
-    return weighted_share(rates, np.ones(np.size(rates)))
+    return bounded_mean(rates, 0, 1)
 
 
-def weighted_share(rates: ArrayLike, weights: ArrayLike) -> Estimate:
-    """Return the weighted mean of rates, with the same interval for Kish's effective number of groups, (Σw)²/Σw²."""
-    x, w = np.asarray(rates, dtype=float), np.asarray(weights, dtype=float)
-    x, w = x[w > 0], w[w > 0]
-    if len(x) == 0:
+def bounded_mean(values: ArrayLike, low: float, high: float) -> Estimate:
+    """Return the mean of values between two bounds, with the interval of a share of them, as `share` has it."""
+    x = (np.asarray(values, dtype=float) - low) / (high - low)
+    if not len(x):
         return nothing()
-    return _clopper_pearson(float(x @ w / w.sum()), float(w.sum() ** 2 / (w @ w)), len(x))
+    return _clopper_pearson(float(x.mean()), len(x), len(x)).map(lambda part: low + (high - low) * part)
 
 
 def _clopper_pearson(value: float, trials: float, n: int) -> Estimate:
@@ -140,6 +140,20 @@ def least(estimates: dict[str, Estimate]) -> tuple[str, Estimate]:
     return name, estimates[name]._replace(interval=interval)
 
 
+def largest(estimates: dict[str, Estimate]) -> tuple[str, Estimate]:
+    """Return the largest of several estimates with its name, with an interval as `least` has it."""
+    name, least_of_negatives = least({name: _negative(of) for name, of in estimates.items()})
+    return name, _negative(least_of_negatives)
+
+
+def _negative(estimate: Estimate) -> Estimate:
+    def interval(level: float) -> tuple[float, float]:
+        low, high = estimate.interval(level)
+        return -high, -low
+
+    return estimate._replace(value=-estimate.value, interval=interval)
+
+
 def superiority(
     values: np.ndarray, first: np.ndarray, stratum: np.ndarray, group: np.ndarray, tie: float = 0.0
 ) -> Estimate:
@@ -168,26 +182,53 @@ def superiority(
     return _clopper_pearson(sum(won) / sum(pairs), n, int(n + 1e-9))
 
 
-def correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
-    """Return Spearman's rank correlation with Fisher's interval (Bonett and Wright's standard error).
+def jackknife(without: ArrayLike) -> float:
+    """Return a statistic's standard error, from its values without each of what it is of."""
+    x = np.asarray(without, dtype=float)
+    return float(np.sqrt((len(x) - 1) * np.mean((x - x.mean()) ** 2)))
+
+
+def correlation(x: ArrayLike, y: ArrayLike, strata: int = 1) -> Estimate:
+    """Return Spearman's rank correlation, with an interval of Student's t around Fisher's z.
+
+    If ranks were taken within strata, each of these costs a degree of freedom. z's standard error is Bonett and
+    Wright's or the jackknife's, whichever is larger: the former is too small where the values are of two kinds.
 
     Few values say nothing, however well they are ordered: all orders of n have the same chance, so no interval excludes
     anything at a level that 2 of n! leave.
     """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    n = len(a)
-    if n < SMALLEST_N or np.ptp(stats.rankdata(a)) == 0 or np.ptp(stats.rankdata(b)) == 0:
+    n, free = len(a), len(a) - strata + 1
+    if free < SMALLEST_N or np.ptp(stats.rankdata(a)) == 0 or np.ptp(stats.rankdata(b)) == 0:
         return Estimate(np.nan, n, lambda level: (-1.0, 1.0))
-    ρ = float(stats.spearmanr(a, b).statistic)
-    z, error = np.arctanh(np.clip(ρ, -0.999999, 0.999999)), np.sqrt((1 + ρ**2 / 2) / (n - 3))
+
+    z = float(_fisher(stats.rankdata(a), stats.rankdata(b)))
+    ρ = float(np.tanh(z))
+    repeated = jackknife(_fisher(_ranks_without_each(a), _ranks_without_each(b)))
+    error = max(np.sqrt((1 + ρ**2 / 2) / (free - 3)), repeated * np.sqrt(n / free))
 
     def interval(level: float) -> tuple[float, float]:
-        if 1 - level < 2 / math.factorial(min(n, 20)):
+        if 1 - level < 2 / math.factorial(min(free, 20)):
             return -1.0, 1.0
-        half = stats.norm.ppf((1 + level) / 2) * error
+        half = stats.t.ppf((1 + level) / 2, free - 2) * error
         return float(np.tanh(z - half)), float(np.tanh(z + half))
 
     return Estimate(ρ, n, interval)
+
+
+def _ranks_without_each(x: np.ndarray) -> np.ndarray:
+    """Return the ranks of all values but one, for each that is left out: (n, n − 1)."""
+    others = x[None] > x[:, None]
+    ranks = stats.rankdata(x) - others - 0.5 * (x[None] == x[:, None])
+    return ranks[~np.eye(len(x), dtype=bool)].reshape(len(x), -1)
+
+
+def _fisher(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return Fisher's z of the correlation of each row; 0 where one doesn't vary."""
+    a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
+    size = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+    ρ = np.divide((a * b).sum(-1), size, out=np.zeros_like(size), where=size > 0)
+    return np.arctanh(np.clip(ρ, -0.999999, 0.999999))
 
 
 def _sorted(values: ArrayLike) -> np.ndarray:

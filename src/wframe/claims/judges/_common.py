@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from posixpath import normpath
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence
 from wframe.config.learning import METHODS, Method
+from wframe.jobs.runs import count_groups
 from wframe.results import outcomes
 from wframe.results.curves import by_group, per_group, rates
 from wframe.results.gain import gains, prediction
-from wframe.results.statistics import LEVEL, Estimate, median, share
+from wframe.results.statistics import LEVEL, Estimate, median, net_share, share
 from wframe.results.store import NotAvailable, Store
 
 EXCESS = 0.1  # share of groups by which one method's outcome may be the worse one, and it still be called better
@@ -27,18 +29,37 @@ class _Groups:
         """Return a value for each group, the median over its models."""
         return per_group(values.rename(index=self.images, level="dataset"))
 
+    def curves_of_groups(self, curves: pd.DataFrame) -> np.ndarray:
+        """Return finite curves for each group, iterations × groups: the median over its models in each iteration."""
+        by = curves.rename(columns=self.images, level="dataset").T.groupby(level=["dataset", "class", "group"])
+        return by.median().to_numpy().T
+
     def rates(self, happens: pd.Series) -> np.ndarray:
         """Return in which share of a group's models something happens, for each group."""
         return rates(happens.rename(index=self.images, level="dataset"))
 
-    def by_dataset(
-        self, values: pd.Series, estimate: Callable[[np.ndarray], Estimate] = median, shares: bool = False
-    ) -> dict[str, Estimate]:
-        """Return an estimate for each dataset alone, of values by model; none where there is only one dataset."""
-        datasets = values.index.get_level_values("dataset")
-        reduce = self.rates if shares else self.per_group
-        found = {str(name): estimate(reduce(values[datasets == name])) for name in datasets.unique()}
-        return found if len(found) > 1 else {}
+    def median(self, values: pd.Series) -> Estimate:
+        """Return the median over groups of a value of each model."""
+        return median(self.per_group(values))
+
+    def share(self, happens: pd.Series) -> Estimate:
+        """Return the share of groups in whose models something happens."""
+        return share(self.rates(happens))
+
+    def net_share(self, signs: pd.Series) -> Estimate:
+        """Return the share of groups with 1, less that with −1."""
+        return net_share(self.rates(signs))
+
+
+Values = TypeVar("Values", pd.Series, pd.DataFrame)
+Parts = dict[str, Estimate]  # by dataset; none where there is only one
+
+
+def of_each(values: Values, estimate: Callable[[Values], Estimate]) -> tuple[Estimate, Parts]:
+    """Return the estimate of all values, which are by model, and that of each dataset alone."""
+    datasets = values.index.get_level_values("dataset")
+    parts = {str(name): estimate(values[datasets == name]) for name in datasets.unique()}
+    return estimate(values), parts if len(parts) > 1 else {}
 
 
 class Models(_Groups):
@@ -66,8 +87,14 @@ class Models(_Groups):
             )
         place, model = ["dataset", "class"], ["dataset", "class", "group", "repeat"]
         here = every[every["dataset"].isin(wanted_datasets)]
-        wanted = here.groupby(place, observed=True)["group"].nunique() * store.study(study).repeats
-        found = self.rows[model].drop_duplicates().groupby(place, observed=True).size()
+        seen = here.astype({"dataset": str, "class": str}).groupby(place)["group"].nunique()
+        groups = {
+            (name, class_): count_groups(store.edition, study, name) or int(seen.get((name, class_), 1))
+            for name in wanted_datasets
+            for class_ in store.edition.datasets[name].classes
+        }
+        wanted = pd.Series(groups) * store.study(study).repeats
+        found = self.rows[model].drop_duplicates().astype({"dataset": str, "class": str}).groupby(place).size()
         missing = int((wanted - found.reindex(wanted.index, fill_value=0)).clip(lower=0).sum())
         if missing:
             raise NotAvailable(
@@ -152,7 +179,7 @@ class Pairs(_Groups):
         self.frame = Models(store, study, datasets, frame_setting or setting, "frame")
         self.wframe = Models(store, study, datasets, setting, "wframe")
         self.images = self.wframe.images
-        self.both = self.frame.R.columns.intersection(self.wframe.R.columns)
+        self.every = self.both = self.frame.R.columns.intersection(self.wframe.R.columns)
         alone = len(self.frame.R.columns.union(self.wframe.R.columns)) - len(self.both)
         if alone:
             raise NotAvailable(
@@ -169,14 +196,16 @@ class Pairs(_Groups):
             apart = (ours - base).where(ours != base, 0.0)
         return apart.where(apart.abs() >= outcomes.TIE, 0.0)
 
-    def guarded(self, estimate: Estimate, better: str = "lower") -> Estimate:
+    def guarded(self, estimate: Estimate, of: pd.Index, better: str = "lower") -> Estimate:
         """Return a paired difference's estimate, its interval open on the side of the method that comes out worse.
 
         A median can be low while a third of the groups diverge, and what doesn't learn can be very steady. So a method
         isn't called the better one where it has the worse outcome (learns, stalls, lost) in more groups than the other:
-        in a tenth more of all, or so many more that the sign test tells, at 95%.
+        in a tenth more of all, or so many more that the sign test tells, at 95%. That is of all groups of the datasets
+        that the models `of` are of.
         """
-        apart = self.rates((self.frame.rank[self.both] - self.wframe.rank[self.both]).clip(-1, 1))
+        places = self.every[self.every.get_level_values("dataset").isin(of.get_level_values("dataset"))]
+        apart = self.rates((self.frame.rank[places] - self.wframe.rank[places]).clip(-1, 1))
         least, most = share(apart[apart != 0] > 0).interval(LEVEL)
         excess = float(apart.mean()) if len(apart) else 0.0
         wframe_worse, frame_worse = most < 0.5 or excess <= -EXCESS, least > 0.5 or excess >= EXCESS
@@ -187,7 +216,7 @@ class Pairs(_Groups):
             low, high = estimate.interval(level)
             return (-np.inf if frame_worse else low), (np.inf if wframe_worse else high)
 
-        return estimate._replace(interval=interval)
+        return estimate._replace(interval=interval, open=wframe_worse or frame_worse)
 
     def count(self) -> dict[str, dict[str, int]]:
         """Return how many models of each method had each outcome."""
@@ -219,17 +248,19 @@ def evidence(
     estimate: Estimate,
     models: Pairs | Models,
     *notes: str,
-    parts: dict[str, Estimate] | None = None,
+    parts: Parts | None = None,
+    averaged: Estimate | None = None,
 ) -> Evidence:
     """Return evidence that was computed from a study's curves, with what became of the models.
 
-    `parts` are the same estimate of each dataset alone.
+    `parts` are the same estimate of each dataset alone, `averaged` is that of the curves averaged over groups.
     """
     files = frozenset({store.curves_file(study)})
     without = models.wframe.without if isinstance(models, Pairs) else models.without
     notes += (f"nothing here stands for {' or '.join(without)}",) if without else ()
     outcomes = models.count() if isinstance(models, Pairs) else {METHODS[models.method]: models.count()}
-    titled = {store.title(name): part for name, part in (parts or {}).items()}
+    titled = {f"on {store.title(name)} alone": part for name, part in (parts or {}).items()}
+    titled |= {"of the curves averaged over groups": averaged} if averaged else {}
     return Evidence(statistic, estimate, "groups", files, outcomes, notes, parts=titled)
 
 

@@ -17,7 +17,7 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
     """The distance between the methods' chains at the first kept iteration from the third on, over that at the last.
 
     Where they end farther apart than two observed images are, which an explosion can do, over that of these: what is
-    as far apart as two images isn't alike, whatever comes after.
+    as far apart as two images isn't alike, whatever comes after. If only one method has diverged by then, nothing is.
     Root-mean-square over pixels, for each class's first group, the median over its repeats; then over groups. With
     θ₀ = 0 and common noise the first two iterations are the same by construction.
     """
@@ -38,17 +38,22 @@ def alike_at_first(store: Store, study: str, datasets: list[str], setting: str |
             whole = min(times[-1] if (at := store.diverged(one)) is None else at for one in both)
             kept = sum(t <= whole for t in times)  # after that a group's chains are held as they were
             first = next((place for place, t in enumerate(times) if t >= 3), len(times))
-            if kept <= first + 1:
-                left_out += 1
+            if kept <= first:
+                only_one = (store.diverged(run) is None) != (store.diverged(both[1]) is None)
+                if only_one and first < len(times):  # nothing is less alike
+                    ratios.setdefault((run.dataset, run.class_), []).append(np.inf)
+                left_out += not only_one
                 continue
             apart = np.sqrt(((a[:kept] - b[:kept]) ** 2).mean((1, 2, 3, 4)))
-            far = min(apart[-1], spread(store.observed(run, 0)))
+            images_apart = spread(store.observed(run, 0))
+            far = min(apart[-1], images_apart) if kept > first + 1 else images_apart
             ratio = 0.0 if apart[first] <= LEAST else float(apart[first] / max(far, LEAST))
             ratios.setdefault((run.dataset, run.class_), []).append(ratio)
             files |= {*pair, f"data/{run.dataset}/{run.class_}.npy"}
     if not ratios:
-        raise NotAvailable(f"study {study!r} keeps no two snapshots of both methods from the third iteration on")
-    statistic = f"distance of the methods' chains at t = {times[first]}, over that at the last or of two images: median"
+        raise NotAvailable(f"study {study!r} keeps no snapshot of both methods from the third iteration on")
+    at = next((t for t in times if t >= 3), times[-1])
+    statistic = f"distance of the methods' chains at t = {at}, over that at the last or of two images: median"
     estimate = median([float(np.median(values)) for values in ratios.values()])
-    notes = (f"{left_out} runs that diverged before a second snapshot are left out",) if left_out else ()
+    notes = (f"{left_out} runs of which both diverged before that are left out",) if left_out else ()
     return Evidence(statistic, estimate, "first groups", frozenset(files), notes=notes)

@@ -4,40 +4,49 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, back_for_good, evidence, with_gain
+from wframe.claims.judges._common import Models, Pairs, back_for_good, evidence, of_each, with_gain
 from wframe.config.learning import METHODS, Method
 from wframe.results.outcomes import COLLAPSES_ABOVE, end
-from wframe.results.statistics import least, net_share, share, weighted_share
+from wframe.results.statistics import Estimate, bounded_mean, largest, least, net_share, share
 from wframe.results.store import Store
 
 
 @judge
-def collapses(store: Store, study: str, datasets: list[str], method: Method, setting: str | None = None) -> Evidence:
-    """The share of groups that collapse or diverge."""
-    models = Models(store, study, datasets, setting, method)
+def collapses(
+    store: Store, study: str, datasets: list[str], method: Method, settings: list[str] | None = None
+) -> Evidence:
+    """The share of groups that collapse or diverge; of several settings, in the one where it is the largest."""
+    every: list[str | None] = [*settings] if settings else [None]
+    each = {setting or "": Models(store, study, datasets, setting, method) for setting in every}
+    found = {setting: of_each(models.lost, models.share) for setting, models in each.items()}
+    setting, estimate = largest({setting: whole for setting, (whole, _) in found.items()})
+    notes = [f"the largest of {len(found)} settings, {setting}"] if len(found) > 1 else []
     said = f"share of {METHODS[method]}'s groups that collapse or diverge"
-    parts = models.by_dataset(models.lost, share, shares=True)
-    return evidence(store, study, said, share(models.rates(models.lost)), models, parts=parts)
+    parts = found[setting][1] if len(found) == 1 else {}
+    return evidence(store, study, said, estimate, each[setting], *notes, parts=parts)
 
 
 @judge
 def rescues(store: Store, study: str, datasets: list[str], setting: str | None = None) -> Evidence:
-    """Of groups that either method loses, the share that only FRAME loses; those that only wFRAME loses count twice.
+    """FRAME's losses less twice wFRAME's, for each group that either loses: −2 (only wFRAME does) to 1 (only FRAME).
 
-    One half then means that wFRAME loses half as many as FRAME. (Which groups a method loses is partly chance. Among
-    those that FRAME lost, any method that loses fewer than half of all groups seems to hold in most.)
+    0 then means that wFRAME loses half as many as FRAME. (Which groups a method loses is partly chance. Among those
+    that FRAME lost, any method that loses fewer than half of all groups seems to hold in most.)
     """
     pairs = Pairs(store, study, datasets, setting)
     frame, wframe = pairs.frame.lost[pairs.both], pairs.wframe.lost[pairs.both]
-    saved, weights = pairs.rates(frame & ~wframe), pairs.rates(frame.astype(float) + 2.0 * (wframe & ~frame))
-    either = weights > 0
-    estimate = weighted_share(saved[either] / weights[either], weights[either])
+
+    def estimated(score: pd.Series) -> Estimate:
+        rates = pairs.rates(score)
+        return bounded_mean(rates[rates != 0], -2, 1)
+
+    estimate, parts = of_each(frame.astype(float) - 2 * wframe, estimated)
     note: tuple[str, ...] = () if frame.any() else ("FRAME collapses in no group here, so there is nothing to solve",)
     if frame.any():
-        of, held, new = int(frame.sum()), int((frame & ~wframe).sum()), int((wframe & ~frame).sum())
-        note = (f"wFRAME holds in {held} of the {of} models that FRAME loses, and loses {new} others",)
-    said = "share that only FRAME loses, of groups that either loses (those that only wFRAME loses count twice)"
-    return with_gain(evidence(store, study, said, estimate, pairs, *note), store, study, pairs.wframe)
+        every, held, new = int(frame.sum()), int((frame & ~wframe).sum()), int((wframe & ~frame).sum())
+        note = (f"wFRAME holds in {held} of the {every} models that FRAME loses, and loses {new} others",)
+    said = "FRAME's losses less twice wFRAME's, for each group that either loses"
+    return with_gain(evidence(store, study, said, estimate, pairs, *note, parts=parts), store, study, pairs.wframe)
 
 
 @judge

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, evidence
+from wframe.claims.judges._common import Models, Pairs, evidence, of_each
 from wframe.config.learning import METHODS, Method
 from wframe.results.outcomes import LEAST, TIE
-from wframe.results.statistics import median, share, superiority
+from wframe.results.statistics import superiority
 from wframe.results.store import Store
 
 LOW = 1 / 4  # "slightly above 0": at the end, of Φ's highest
@@ -30,8 +30,8 @@ def energy_unrest(
     name = {"energy_observed": "Φ of the observed images", "energy": "Φ of the chains"}[measure]
     said = f"log of the sum of relative changes of {name}, wFRAME over FRAME: median over groups"
     apart = pairs.difference(frame, wframe)
-    estimate = pairs.guarded(median(pairs.per_group(apart)))
-    return evidence(store, study, said, estimate, pairs, parts=pairs.by_dataset(apart))
+    estimate, parts = of_each(apart, lambda part: pairs.guarded(pairs.median(part), part.index))
+    return evidence(store, study, said, estimate, pairs, parts=parts)
 
 
 @judge
@@ -40,8 +40,8 @@ def energy_shape(
 ) -> Evidence:
     """The share of groups whose Φ falls slowly towards a little above 0.
 
-    That is: a line through the second half of learning falls; from its highest on, Φ is above 0 throughout, and no
-    iteration takes away more than a quarter of its highest; it ends below a quarter of that.
+    That is: the group isn't lost; a line through the second half of learning falls; Φ is never below 0, and from its
+    highest on above it; no iteration takes away more than a quarter of its highest; it ends below a quarter of that.
     """
     models = Models(store, study, datasets, setting, method)
     Φ = models.energy
@@ -51,11 +51,11 @@ def energy_shape(
         times = half.index.to_numpy() - half.index.to_numpy().mean()
         fall = -half.mul(times, axis=0).sum() / (times**2).sum() * np.ptp(times)  # of the line through it
         slowly = -after.diff().min() <= SUDDEN * highest
-        positive = (half > 0).all() & (after.isna() | (after > 0)).all()
-        shaped = (fall > TIE * highest) & slowly & positive & (Φ.iloc[-1] <= LOW * highest) & ~models.diverged
+        positive = (half > 0).all() & (after.isna() | (after > 0)).all() & Φ.ge(-TIE * highest).all()
+        shaped = (fall > TIE * highest) & slowly & positive & (Φ.iloc[-1] <= LOW * highest) & ~models.lost
     said = f"share of {METHODS[method]}'s groups whose Φ falls slowly towards a little above 0"
-    parts = models.by_dataset(shaped, share, shares=True)
-    return evidence(store, study, said, share(models.rates(shaped)), models, parts=parts)
+    estimate, parts = of_each(shaped, models.share)
+    return evidence(store, study, said, estimate, models, parts=parts)
 
 
 @judge

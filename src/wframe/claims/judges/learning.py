@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from wframe.claims.evidence import Evidence, judge
-from wframe.claims.judges._common import Models, Pairs, as_ratio, evidence
+from wframe.claims.judges._common import Models, Pairs, as_ratio, evidence, of_each
 from wframe.config.learning import METHODS
 from wframe.results.outcomes import TIE, end
-from wframe.results.statistics import median
+from wframe.results.statistics import Estimate
 from wframe.results.store import NotAvailable, Store
 
 
@@ -24,7 +24,8 @@ def anti_force(store: Store, study: str, datasets: list[str], setting: str | Non
     middle = cosine.median().where(~models.diverged, -1.0).fillna(-1.0)
     middle = middle.where(middle.abs() >= TIE, 0.0)
     said = "cosine of 𝒫 and H_obs − H_syn: median over groups"
-    return evidence(store, study, said, median(models.per_group(middle)), models, parts=models.by_dataset(middle))
+    estimate, parts = of_each(middle, models.median)
+    return evidence(store, study, said, estimate, models, parts=parts)
 
 
 @judge
@@ -43,16 +44,22 @@ def bias(store: Store, study: str, datasets: list[str], setting: str | None = No
     β = np.array([constants[name].beta for name in models.R.columns.get_level_values("dataset")])
     pull = β / 2 * end(models.curves("penalty")) / models.curves("misfit").iloc[0]
     misfit = models.curves("misfit")
-    remains = median(models.per_group(models.worst_where_lost(end(misfit) / misfit.iloc[0]).fillna(np.inf)))
-    estimate = median(models.per_group(models.worst_where_lost(pull).fillna(np.inf)))
+    both = pd.DataFrame({"pull": pull, "left": end(misfit) / misfit.iloc[0]})
+    both = both.apply(models.worst_where_lost).fillna(np.inf)
 
-    def interval(level: float) -> tuple[float, float]:
-        low, high = estimate.interval(level)
-        return low, max(high, remains.interval(level)[1])
+    def of(part: pd.DataFrame) -> Estimate:
+        pulls, left = models.median(part["pull"]), models.median(part["left"])
 
-    notes = (f"misfit that is left, over that at the start: {remains.value:.3g} (median)",)
+        def interval(level: float) -> tuple[float, float]:
+            low, high = pulls.interval(level)
+            return low, max(high, left.interval(level)[1])
+
+        return pulls._replace(interval=interval)
+
+    estimate, parts = of_each(both, of)
+    notes = (f"misfit that is left, over that at the start: {models.median(both['left']).value:.3g} (median)",)
     said = "β/2·‖𝒫‖ at the end over ‖H_obs − H_syn‖ at the start: median over groups"
-    return evidence(store, study, said, estimate._replace(interval=interval), models, *notes)
+    return evidence(store, study, said, estimate, models, *notes, parts=parts)
 
 
 @judge
@@ -67,7 +74,6 @@ def theta_steps(store: Store, study: str, datasets: list[str], setting: str | No
         largest = largest.clip(lower=(TIE * ever).clip(lower=1e-300))  # next to 0, of all steps that there were
         logs.append(models.worst_where_lost(np.log(largest)).fillna(np.inf))
     apart = pairs.difference(*logs)
-    estimate = pairs.guarded(median(pairs.per_group(apart))).map(as_ratio)
-    parts = {name: part.map(as_ratio) for name, part in pairs.by_dataset(apart).items()}
+    estimate, parts = of_each(apart, lambda part: pairs.guarded(pairs.median(part), part.index).map(as_ratio))
     said = f"largest ‖Δθ‖ of the second half, {METHODS['wframe']} over {METHODS['frame']}: median over groups"
     return evidence(store, study, said, estimate, pairs, parts=parts)

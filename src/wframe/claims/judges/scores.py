@@ -106,5 +106,7 @@ def _score(case: Case, name: str) -> Score:
         return Score(value, error, int(groups), "groups", error)
     real = row["method"] == "observed"
     n, spread = (int(row["splits"]), row["std_splits"]) if real else (int(row["repeats"]), row["std_seeds"])
+    if real and n > 1:
+        spread *= np.sqrt(n / (n - 1))  # the published ± divides by n
     error = float(spread) / np.sqrt(n) if n > 1 and np.isfinite(spread) else np.inf
     return Score(value, error, n, "splits" if real else "repeats", float(spread) if np.isfinite(error) else np.inf)
