@@ -78,6 +78,8 @@ def test_a_cell_counts_its_own_groups(tmp_path: Path):
     others = counts.drop(index=[("printed-kept", 1e-2, 60)])
     assert len(others) == 7 and (others["learns"] == GROUPS).all()
     assert "wFRAME, printed-kept, β = 60: the first group is lost at λ = 0.01" in figure.alt
+    titles = [axes.get_title(loc="left") for axes in figure.canvas.axes]
+    assert titles == ["wFRAME, penalty as printed", "wFRAME, delayed penalty"]
     # the bound: λ = 2/(gain·β) as printed, (√21 − 3)/(gain·β) delayed; along the logarithm of λ
     printed, delayed = (
         [line.get_xdata()[0] for line in axes.lines if line.get_linewidth() > 1] for axes in figure.canvas.axes

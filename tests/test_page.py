@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file
 
 from wframe.config.edition import load
 from wframe.figures.canvas import tile
-from wframe.figures.curves import band, groups_of, lost_of
+from wframe.figures.curves import SYMLOG, about_energy, band, groups_of, lost_of
 from wframe.figures.paper import figure_2, figure_4
 from wframe.model.readings import READINGS
 from wframe.report.claims import counted, stand_ins, tally
@@ -137,6 +138,14 @@ def test_a_diverged_group_counts_as_the_worst():
     assert band(groups)["median"].tolist() == [1.0, 0.5, np.inf] and lost_of(groups) == "2 of 4 diverged"
     assert band(groups)["n"].tolist() == [4, 4, 2]
     assert band(groups_of(curves, "energy"))["median"].tolist() == [1.0, 0.5, pytest.approx(1 / 3)]
+
+
+def test_the_energys_caption_says_what_is_drawn():
+    canvas, axes = plt.subplots()
+    assert about_energy(canvas, diverged=False) == "A group that diverges is left out from then on."
+    axes.set_yscale("symlog")
+    assert about_energy(canvas, diverged=True).endswith("the legend counts them. " + SYMLOG)
+    plt.close(canvas)
 
 
 def test_all_figures_and_runs_are_shown(page: tuple[str, Outline], tiny: Path):
