@@ -18,6 +18,8 @@ from wframe.claims.verdict import VERDICTS, judge_all
 from wframe.files import atomic_write, write_json
 from wframe.jobs.left_out import load_made
 
+JUDGED = ("reproduced", "contradicted", "undecided")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `wframe claims`."""
@@ -32,7 +34,10 @@ def main(args: argparse.Namespace) -> None:
     """Judge all claims: results/claims.json, its figures for `dvc metrics`, results/tables/claims.csv and .tex."""
     if args.summary:
         path = args.results / "claims.json"  # isn't there where only a part of the workflow was asked for
-        print(json.loads(path.read_text(encoding="utf-8"))["line"] if path.exists() else "no claims judged yet")
+        if not path.exists():
+            print("no claims judged yet")
+        elif any((found := json.loads(path.read_text(encoding="utf-8")))["summary"][name] for name in JUDGED):
+            print(found["line"])  # none is where the images stand for none of the paper's: nothing to say
         return
     claims = load_claims(args.claims)
     if args.check:

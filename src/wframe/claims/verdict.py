@@ -117,7 +117,7 @@ def chance(expects: Expects, evidence: Evidence) -> float | None:
 def judge_claim(claim: Claim, case: Case) -> dict[str, Any]:
     """Return a claim with our evidence and the verdict, as a JSON-like record."""
     record: dict[str, Any] = {
-        **claim.model_dump(exclude={"judge", "of", "expects"}),
+        **claim.model_dump(exclude={"judge", "expects"}),
         "judge": claim.judge,
         "expects": claim.expects.model_dump(exclude_defaults=True) if claim.expects else None,
         "rule": claim.expects.words if claim.expects else None,
