@@ -48,7 +48,7 @@ def test_the_page_has_no_problems_in_a_browser(demo: Path, modules: Path, tmp_pa
         assert player["end"]["now"] == "20 of 20" and player["end"]["left"] == [0, -6, -6]
         assert player["start"]["now"] == "1 of 20" and player["start"]["left"] == [0, -1, -1]
         assert player["next"]["now"] == "2 of 20" and player["next"]["left"] == [0, -2, -2]
-        at_2 = r"R = [\d.]+ at t = 2"
+        at_2 = r"R\(2\) = [\d.]+"
         assert re.fullmatch(rf"2 of 20\. FRAME: {at_2}\. wFRAME: {at_2}", player["next"]["said"])
         assert player["playing"] == "Pause" and player["again"]["now"] == "1 of 20" and player["paused"] == "Play"
         assert player["end"]["strip"] == "none"

@@ -123,7 +123,7 @@ def test_a_film_says_when_a_group_diverged():
     run = {"method": "frame", "label": "FRAME", "R": [2.0, 1.5, None, None], "diverged": 2}
     film = {"edge": 4, "times": [1, 2, 4], "runs": [run, run | {"R": [2.0, 1.0, 0.5, 0.25], "diverged": None}]}
     seen = film_view({"film": film})
-    assert seen["player"]["runs"][0]["said"] == ["R = 2 at t = 1", "R = 1.50 at t = 2", "diverged in iteration 3"]
+    assert seen["player"]["runs"][0]["said"] == ["R(1) = 2", "R(2) = 1.50", "diverged in iteration 3"]
     assert seen["player"]["iterations"] == 4 and seen["curves"][0]["points"] == "0,4.0 333,16.7"
 
 

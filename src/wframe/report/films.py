@@ -24,7 +24,7 @@ def said_of(run: dict[str, Any], t: int) -> str:
     """Return what the page says of a run after iteration t: its R then, or that it has diverged."""
     if run["diverged"] is not None and t > run["diverged"]:
         return f"diverged in iteration {run['diverged'] + 1}"
-    return "" if run["R"][t - 1] is None else f"R = {number(run['R'][t - 1])} at t = {t}"
+    return "" if run["R"][t - 1] is None else f"R({t}) = {number(run['R'][t - 1])}"
 
 
 def curves(runs: list[dict[str, Any]]) -> list[dict[str, str]]:
