@@ -57,8 +57,8 @@ def test_the_projects_editions_are_valid(path: Path):
         ({"learning": {"lamda": 1}}, "learning.lamda: unknown key. Did you mean `lambda`?"),
         ({"beta": 30}, "beta: unknown key; it belongs in learning: --config learning='{beta: 30}'"),
         (
-            {"datasets": {"cats": {"source": "folder", "sise": 32}}},
-            "datasets.cats.sise: unknown key. Did you mean `size`?",
+            {"datasets": {"cats": {"source": "folder", "sizes": 32}}},
+            "datasets.cats.sizes: unknown key. Did you mean `size`?",
         ),
         ({"nothing_like_it": 1}, "nothing_like_it: unknown key"),
         ({"learning": {"beta": -1}}, "learning.beta = -1: Input should be greater than or equal to 0"),
