@@ -279,7 +279,7 @@ def test_attempts_are_recorded(images: Path, tmp_path: Path):
     assert first["iterations"] + second["iterations"] == 30 and record["resumed"] == 1
     assert first["host"] and first["seconds"] > 0
     assert record["seconds"] == record["learning_seconds"] == round(first["seconds"] + second["seconds"], 3)
-    assert record["constants"]["lambda"] == 2e-3 and "lambda_" not in record["constants"]
+    assert "lambda" in record["constants"] and "lambda_" not in record["constants"]
 
 
 @pytest.mark.parametrize(

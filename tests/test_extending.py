@@ -66,6 +66,7 @@ def test_a_reader_is_one_module(checkout: Path):
     assert "source: stripes" in call(checkout, "wframe", "config", str(mine))
     call(checkout, "wframe", "prepare", "--source", "stripes", "--path", ".", "--size", "16", "--out", "s.npy")
     assert np.load(checkout / "s.npy").shape == (12, 16, 16, 3)
+    (checkout / "data").mkdir(exist_ok=True)  # where `path` is
     assert "prepare" in call(checkout, "snakemake", "-n", "--configfile", str(mine))
 
 

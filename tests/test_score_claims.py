@@ -47,7 +47,7 @@ def test_scores_are_compared_over_trainings(tmp_path: Path):
     assert quoted.bounds()[1] - quoted.value == pytest.approx(half, rel=1e-3), "it is of one training, as ours spread"
     real = JUDGES["score"](found, row="real")
     assert (real.n, real.unit) == (4, "splits"), "real images were not trained for"
-    assert real.bounds()[1] - real.value == pytest.approx(3.182 * 0.095 / 2, rel=1e-3)
+    assert real.bounds()[1] - real.value == pytest.approx(3.182 * 0.095 / 3**0.5, rel=1e-3), "± divides by n"
     assert JUDGES["score"](found, row="same").bounds() == (-math.inf, math.inf), "repeats that are all alike are none"
     rank = JUDGES["score_rank"](found, row="wframe", others=["near", "frame", "paper:table1-improved-gan"])
     assert rank.value == 1 and rank.bounds()[0] < 1
