@@ -317,7 +317,7 @@ FLIPPED = {"reproduced": "contradicted", "contradicted": "reproduced", "undecide
 ORDER = {"contradicted": 0, "undecided": 1, "reproduced": 2}
 
 
-@pytest.mark.parametrize("better", [-2.0, 0.0, 0.5, 2.0])
+@pytest.mark.parametrize("better", [-2.0, 0.0, 0.5])
 def test_no_judge_favours_a_method_or_a_worse_group(tmp_path: Path, better: float):
     """With the methods' names exchanged each verdict is its opposite. A worse group of wFRAME's improves none.
 
